@@ -23,7 +23,7 @@ type Write struct {
 	ackAt uint64 // block that ends the client's window and is acknowledged at once
 
 	sentAt time.Duration // when the newest ACK left
-	clean  bool          // it left only once, so its answer measures the path
+	clean  bool          // it left once and as the answer to a whole window: DATA after it measures the path
 	gap    bool          // this gap has been answered
 	resent bool          // this repeated window has been answered
 
@@ -217,7 +217,8 @@ func (w *Write) next(now time.Duration, payload []byte) Do {
 		w.state = storing
 		do.Last = true
 	case w.taken >= w.ackAt:
-		return w.ack(now, do)
+		do = w.ack(now, do)
+		w.clean = true
 	default:
 		w.due = now + max(w.timer.rto(), pause)
 	}
@@ -236,11 +237,16 @@ func (w *Write) ahead(now time.Duration) Do {
 	return w.ack(now, Do{})
 }
 
-// repeated meets a block that was taken before. In lockstep that asks for its ACK again. In a window the client has
-// not seen our newest ACK and sends its window once more from this block on, so the ACK is due where that one ends.
+// repeated meets a block that was taken before. In lockstep that asks for its ACK again, unless that one has just
+// left: the block was then doubled on its way, or by a client that answers each of our ACKs, and a second ACK would
+// keep the doubling alive. In a window the client has not seen our newest ACK and sends its window once more from
+// this block on, so the ACK is due where that one ends.
 func (w *Write) repeated(now time.Duration, block uint64) Do {
 	w.out.Duplicates++
 	if w.window == 1 {
+		if now-w.sentAt < min(w.timer.rto()/2, pause) {
+			return Do{}
+		}
 		return w.ack(now, Do{})
 	}
 	if w.resent || block >= w.acked {
@@ -256,8 +262,8 @@ func (w *Write) repeated(now time.Duration, block uint64) Do {
 
 // ack acknowledges what was taken in order; the client's next window begins behind it.
 func (w *Write) ack(now time.Duration, do Do) Do {
-	w.clean = w.taken > w.acked
-	if !w.clean {
+	w.clean = false
+	if w.taken == w.acked {
 		w.out.Retransmits++
 	}
 	w.acked, w.ackAt = w.taken, w.taken+w.window
