@@ -1,0 +1,155 @@
+package tree
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"tallyman"
+)
+
+// folder is an open folder below the root. Work in it goes through its descriptor, so that nobody can swap a link into the path.
+type folder struct {
+	tree  *Tree
+	asked string // as the name says, possibly through links
+	rel   string // relative to the root, without links; "." is the root
+	fd    int
+	path  bool // opened with O_PATH: it may be written but not read, and fsync refuses it
+}
+
+func (t *Tree) openFolder(dir string, make bool) (*folder, error) {
+	if err := t.cfg.Step.Do("open", dir); err != nil {
+		return nil, err
+	}
+	f := &folder{tree: t, asked: dir}
+	var err error
+	f.fd, f.rel, err = t.resolve(dir, unix.O_RDONLY|unix.O_DIRECTORY)
+	if err == unix.EACCES {
+		f.path = true
+		f.fd, f.rel, err = t.resolve(dir, unix.O_PATH|unix.O_DIRECTORY)
+	}
+	if err == unix.ENOENT && make && dir != "." {
+		return t.makeFolder(dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// makeFolder makes a folder and those above it.
+func (t *Tree) makeFolder(dir string) (*folder, error) {
+	above, base := ".", dir
+	if i := strings.LastIndexByte(dir, '/'); i >= 0 {
+		above, base = dir[:i], dir[i+1:]
+	}
+	up, err := t.openFolder(above, true)
+	if err != nil {
+		return nil, err
+	}
+	defer up.close()
+	f, err := up.enter(base, 0o755)
+	if err != nil {
+		return nil, err
+	}
+	f.asked = dir
+	return f, nil
+}
+
+// enter opens a folder inside this one, without following a link, and makes it with the given mode if it is missing.
+func (f *folder) enter(name string, mode uint32) (*folder, error) {
+	in := &folder{tree: f.tree, rel: f.join(name), fd: -1}
+	in.asked = in.rel
+	step := f.tree.cfg.Step
+	for {
+		if err := step.Do("open", in.rel); err != nil {
+			return nil, err
+		}
+		var err error
+		in.fd, err = unix.Openat(f.fd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		switch err {
+		case nil:
+			return in, nil
+		case unix.EINTR:
+			continue
+		case unix.ENOENT:
+		case unix.ENOTDIR, unix.ELOOP:
+			return nil, refuse(tallyman.NotWritable, "%s is no folder: move it away", tallyman.Escape(f.tree.abs(in.rel)))
+		default:
+			return nil, err
+		}
+		if err := f.mkdir(name, mode); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (f *folder) mkdir(name string, mode uint32) error {
+	cfg, path := &f.tree.cfg, f.join(name)
+	if err := cfg.Step.Do("mkdir", path); err != nil {
+		return err
+	}
+	err := again(func() error { return unix.Mkdirat(f.fd, name, mode) })
+	if err == unix.EEXIST {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if os.Geteuid() == 0 && (cfg.UID != 0 || cfg.GID != 0) {
+		if err := cfg.Step.Do("chown", path); err != nil {
+			return err
+		}
+		if err := unix.Fchownat(f.fd, name, cfg.UID, cfg.GID, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+			return err
+		}
+	}
+	return f.sync(-1)
+}
+
+// join returns the path, relative to the root, of a name in this folder.
+func (f *folder) join(name string) string {
+	if f.rel == "." {
+		return name
+	}
+	return f.rel + "/" + name
+}
+
+// stillThere refuses when the folder was moved or removed since it was opened: what is put into it would not stand where the client was told.
+func (f *folder) stillThere() error {
+	if err := f.tree.cfg.Step.Do("stat", f.rel); err != nil {
+		return err
+	}
+	var was, now unix.Stat_t
+	fd, _, err := f.tree.resolve(f.asked, unix.O_PATH|unix.O_DIRECTORY)
+	if err == nil {
+		defer unix.Close(fd)
+		err = unix.Fstat(fd, &now)
+	}
+	if err == nil {
+		err = unix.Fstat(f.fd, &was)
+	}
+	if err == nil && !sameFile(&was, &now) || is(err, unix.ENOENT, unix.ENOTDIR) {
+		return refuse(tallyman.NotFound, "the folder %s was moved while the upload ran: send the file again", tallyman.Escape(f.tree.abs(f.rel)))
+	}
+	return err
+}
+
+// sync puts the names in the folder on stable storage. A folder that cannot be read cannot be synced alone: then the whole file system is,
+// through any file on it.
+func (f *folder) sync(file int) error {
+	if err := f.tree.cfg.Step.Do("sync", f.rel); err != nil {
+		return err
+	}
+	if !f.path {
+		return unix.Fsync(f.fd)
+	}
+	if file < 0 {
+		return fmt.Errorf("sync folder %s: it may not be read", tallyman.Escape(f.rel))
+	}
+	return unix.Syncfs(file)
+}
+
+func (f *folder) close() { _ = unix.Close(f.fd) }

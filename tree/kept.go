@@ -1,0 +1,205 @@
+package tree
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"tallyman"
+)
+
+const (
+	stampLayout  = "2006-01-02-15-04-05" // and -345, the milliseconds
+	stampLength  = len(stampLayout) + 4
+	stampTries   = 1000 // free milliseconds tried
+	cutHash      = 16   // digits that stand for what was cut from a long name
+	readdirBatch = 1024
+)
+
+// keptStem returns what a kept name has before its stamp. A name that would be too long with it is cut, and a hash of the whole tells it from its like.
+func keptStem(base string) string {
+	const most = tallyman.MaxNameElement - 1 - stampLength
+	if len(base) <= most {
+		return base + "-"
+	}
+	sum := sha256.Sum256([]byte(base))
+	return base[:most-1-cutHash] + "~" + hex.EncodeToString(sum[:cutHash/2]) + "-"
+}
+
+// stampOf writes a time as it stands in kept names. A year that four digits do not hold is written as 1970.
+func stampOf(at time.Time) string {
+	if y := at.Year(); y < 0 || y > 9999 {
+		at = time.Unix(0, 0).In(at.Location())
+	}
+	return fmt.Sprintf("%s-%03d", at.Format(stampLayout), at.Nanosecond()/1e6)
+}
+
+// isStamp reports whether the text has the form of a stamp.
+func isStamp(s string) bool {
+	if len(s) != stampLength {
+		return false
+	}
+	for i := range len(s) {
+		if dash := i == 4 || i > 4 && i%3 == 1; dash != (s[i] == '-') || !dash && (s[i] < '0' || s[i] > '9') {
+			return false
+		}
+	}
+	return true
+}
+
+// shelf is a folder of kept versions: ROOT/.kept/dir for the names in ROOT/dir, or dir/.kept where dir lies on another file system than the root.
+type shelf struct{ *folder }
+
+func (u *Upload) openShelf() (shelf, error) {
+	root, err := u.tree.openFolder(".", false)
+	if err != nil {
+		return shelf{}, err
+	}
+	path := []string{keptFolder}
+	if u.dir.rel != "." {
+		path = append(path, strings.Split(u.dir.rel, "/")...)
+	}
+	at := root
+	for _, name := range path {
+		next, err := at.enter(name, 0o700)
+		at.close()
+		if err != nil {
+			return shelf{}, err
+		}
+		at = next
+	}
+	return shelf{at}, nil
+}
+
+func (u *Upload) openNearShelf() (shelf, error) {
+	f, err := u.dir.enter(keptFolder, 0o700)
+	return shelf{f}, err
+}
+
+// link gives the file that now has the name a second one on the shelf, made of its own time. added is false if it had one already.
+func (s shelf) link(u *Upload, old *unix.Stat_t) (kept string, added bool, err error) {
+	err = s.free(u.base, old, func(name string) error {
+		if err := s.tree.cfg.Step.Do("link", s.join(name)); err != nil {
+			return err
+		}
+		kept = name
+		err := unix.Linkat(u.dir.fd, u.base, s.fd, name, 0)
+		if err == unix.EEXIST {
+			if st, look := lstat(s.fd, name); look == nil && sameFile(&st, old) {
+				return nil
+			}
+		}
+		added = err == nil
+		return err
+	})
+	return kept, added, err
+}
+
+// take moves the file under the temporary name to the shelf, with the time of the version that it is or will be.
+func (s shelf) take(u *Upload, version *unix.Stat_t) (kept string, err error) {
+	err = s.free(u.base, version, func(name string) error {
+		if err := s.tree.cfg.Step.Do("rename", s.join(name)); err != nil {
+			return err
+		}
+		kept = name
+		err := unix.Renameat2(u.dir.fd, u.temp, s.fd, name, unix.RENAME_NOREPLACE)
+		if !is(err, unix.EINVAL, unix.ENOSYS) {
+			return err
+		}
+		if _, err := lstat(s.fd, name); err != unix.ENOENT {
+			return errors.Join(err, unix.EEXIST)
+		}
+		return unix.Renameat(u.dir.fd, u.temp, s.fd, name)
+	})
+	return kept, err
+}
+
+// free tries names from the version's time on, a millisecond apart, until one is not taken.
+func (s shelf) free(base string, version *unix.Stat_t, try func(name string) error) error {
+	at := time.Unix(version.Mtim.Unix()).In(s.tree.cfg.Zone)
+	stem := keptStem(base)
+	for i := range stampTries {
+		err := try(stem + stampOf(at.Add(time.Duration(i)*time.Millisecond)))
+		if !errors.Is(err, unix.EEXIST) {
+			return err
+		}
+	}
+	return refuse(tallyman.NotWritable, "%s holds too many versions of %s from one second: move some away", tallyman.Escape(s.tree.abs(s.rel)), tallyman.Escape(base))
+}
+
+func (s shelf) remove(name string) {
+	if s.tree.cfg.Step.Do("unlink", s.join(name)) == nil {
+		_ = unix.Unlinkat(s.fd, name, 0)
+	}
+}
+
+// prune removes the oldest versions of a name beyond the number that stays. What cannot be removed is tried again after the next upload.
+func (s shelf) prune(base string) {
+	most := s.tree.cfg.Kept
+	if most < 0 {
+		return
+	}
+	versions, err := s.versions(base)
+	if err != nil || len(versions) <= most {
+		return
+	}
+	for _, v := range versions[:len(versions)-most] {
+		s.remove(v.name)
+	}
+}
+
+type version struct {
+	name string
+	at   int64
+}
+
+// versions lists the kept versions of a name, oldest first.
+func (s shelf) versions(base string) ([]version, error) {
+	stem := keptStem(base)
+	var out []version
+	err := s.each(func(name string) {
+		stamp, ok := strings.CutPrefix(name, stem)
+		if !ok || !isStamp(stamp) {
+			return
+		}
+		if st, err := lstat(s.fd, name); err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
+			out = append(out, version{name, st.Mtim.Nano()})
+		}
+	})
+	slices.SortFunc(out, func(a, b version) int {
+		if a.at != b.at {
+			return int(max(-1, min(1, a.at-b.at)))
+		}
+		return strings.Compare(a.name, b.name)
+	})
+	return out, err
+}
+
+// each calls look with the names in the folder, in the order of the disk.
+func (f *folder) each(look func(name string)) error {
+	if err := f.tree.cfg.Step.Do("readdir", f.rel); err != nil {
+		return err
+	}
+	fd, err := unix.Openat(f.fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	d := os.NewFile(uintptr(fd), f.rel)
+	defer d.Close()
+	for {
+		names, err := d.Readdirnames(readdirBatch)
+		for _, name := range names {
+			look(name)
+		}
+		if err != nil || len(names) == 0 {
+			return nil
+		}
+	}
+}

@@ -1,0 +1,123 @@
+// Package tree is one served folder: safe reads, uploads that nobody sees before they are whole, and the old versions of what they
+// replace. The servers (source/tftp, later source/ftp and source/sftp) hand it names; they touch no file themselves.
+//
+//	Name --OpenRead--> File: regular, readable, inside the root, size fixed at open
+//	Name --Create----> Upload: ROOT/dir/.tallyman-0123456789abcdef.part
+//	                     | Commit: sync the file, ROOT/.kept/dir/NAME-2020-04-20-11-05-37-345 <- old, NAME <- new, sync the folders
+//	                     | Abort: gone
+//
+// It promises:
+//   - No name and no symbolic link leads out of the root, whoever swaps links meanwhile: every path is resolved by the kernel with
+//     openat2(2) RESOLVE_BENEATH, or by [os.Root] where the kernel (before 5.6) or a seccomp filter refuses that call.
+//   - No FIFO, device or socket blocks anybody. Nothing registers with the runtime's poller.
+//   - What stands under a final name is whole. A reader finds the old file or the new one, never a part, never nothing.
+//   - After Commit has returned without error the upload survives a power cut. After an error of Commit, or after a kill, the old file stands,
+//     or the new one whole. What a kill leaves behind is a temporary file, and Sweep takes it away.
+//   - In mode Keep no version is lost while it counts among the newest, also when two uploads of a name end at once.
+//   - An error is a *Refusal with a reason from the closed list and a sentence for people.
+//
+// What it leaves to others: who may ask (room acl), the words on the wire, evidence, digests of what streams by.
+package tree
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"tallyman"
+)
+
+// Config says how a folder is served. The zero Config is a sound one.
+type Config struct {
+	// WorldReadableOnly refuses files that others may not read (mode o+r, and o+x on the folders below the root), whoever runs the process. It
+	// is on for protocols without a login and for processes started as root.
+	WorldReadableOnly bool
+	// MakeDirs makes the folders that an upload names and that do not exist, with mode 0755.
+	MakeDirs bool
+	// Mode of an uploaded file; 0 means 0644. The umask does not count.
+	Mode fs.FileMode
+	// UID and GID own what is made, when the process runs as root.
+	UID, GID int
+	// Kept is how many old versions of one name stay; 0 means 30, below 0 all.
+	Kept int
+	// Zone in which the time in a kept name is written; nil means local time.
+	Zone *time.Location
+	// Step is told of each file operation; nil in production.
+	Step tallyman.Step
+}
+
+const (
+	defaultMode = 0o644
+	defaultKept = 30
+)
+
+// Tree is one served folder. Its methods may be called by many goroutines.
+type Tree struct {
+	cfg    Config
+	path   string       // real and absolute
+	fd     atomic.Int64 // of the root, O_PATH; -1 once closed
+	legacy *os.Root     // only where openat2 is refused
+}
+
+// Open opens a folder for serving. It starts nothing and changes nothing; whoever wants leftovers gone calls Sweep.
+func Open(root string, cfg Config) (*Tree, error) {
+	if cfg.Mode == 0 {
+		cfg.Mode = defaultMode
+	}
+	if cfg.Kept == 0 {
+		cfg.Kept = defaultKept
+	}
+	if cfg.Zone == nil {
+		cfg.Zone = time.Local
+	}
+	abs, err := filepath.Abs(root)
+	if err != nil {
+		return nil, fmt.Errorf("open served root: %w", err)
+	}
+	path, err := filepath.EvalSymlinks(abs)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("open served root %s: it does not exist: make it with mkdir, or name another root: %w", tallyman.Escape(abs), err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open served root: %w", err)
+	}
+	fd, err := unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open served root %s: %w", tallyman.Escape(path), err)
+	}
+	t := &Tree{cfg: cfg, path: path}
+	t.fd.Store(int64(fd))
+	if !knowsOpenat2(fd) {
+		if t.legacy, err = os.OpenRoot(path); err != nil {
+			_ = unix.Close(fd)
+			return nil, fmt.Errorf("open served root: %w", err)
+		}
+	}
+	return t, nil
+}
+
+// Path returns the real absolute path of the root.
+func (t *Tree) Path() string { return t.path }
+
+// Close lets the root go. Files and uploads must be closed before.
+func (t *Tree) Close() error {
+	fd := t.fd.Swap(-1)
+	if fd < 0 {
+		return os.ErrClosed
+	}
+	if t.legacy != nil {
+		_ = t.legacy.Close()
+	}
+	return unix.Close(int(fd))
+}
+
+func (t *Tree) rootFD() int { return int(t.fd.Load()) }
+
+// abs returns the absolute path of a path relative to the root.
+func (t *Tree) abs(rel string) string { return filepath.Join(t.path, rel) }
