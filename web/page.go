@@ -1,0 +1,54 @@
+package web
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io"
+	"io/fs"
+	"mime"
+	"net/http"
+	"path"
+	"strings"
+)
+
+// getPage serves index.html at /, never cached, and /assets/, whose names carry a hash of their content and may be kept for ever. The
+// assets are stored compressed.
+func (s *Server) getPage(w http.ResponseWriter, r *http.Request) error {
+	switch {
+	case r.URL.Path == "/":
+		index, err := fs.ReadFile(s.files, "index.html")
+		if err != nil {
+			return problem(http.StatusServiceUnavailable, "UI not built: run make")
+		}
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-cache")
+		_, err = w.Write(index)
+		return err
+	case strings.HasPrefix(r.URL.Path, "/assets/"):
+		return s.asset(w, r, strings.TrimPrefix(r.URL.Path, "/"))
+	default:
+		return problem(http.StatusNotFound, "there is nothing at %s: the page is at /, the API is described at %s/openapi.json", r.URL.Path, api)
+	}
+}
+
+func (s *Server) asset(w http.ResponseWriter, r *http.Request, name string) error {
+	packed, err := fs.ReadFile(s.files, path.Clean(name)+".gz")
+	if err != nil {
+		return problem(http.StatusNotFound, "there is no %s: reload the page, it may be older than the server", r.URL.Path)
+	}
+	h := w.Header()
+	h.Set("Content-Type", mime.TypeByExtension(path.Ext(name)))
+	h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	h.Set("Vary", "Accept-Encoding")
+	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		h.Set("Content-Encoding", "gzip")
+		_, err = w.Write(packed)
+		return err
+	}
+	plain, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(w, plain)
+	return err
+}

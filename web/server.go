@@ -1,0 +1,270 @@
+package web
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tallyman"
+	"tallyman/web/account"
+	"tallyman/web/ui"
+)
+
+// Parts are what the other rooms give. All are needed but Now.
+type Parts struct {
+	Name    string // of this server, as configured
+	Version string
+	State   string // the state folder: accounts, own certificate, socket
+	Socket  string // path of the unix socket, see SocketPath; "" = none
+	Ledger  tallyman.Ledger
+	Feed    *Feed // the pipe writes to it
+	Orders  Orders
+	Log     *slog.Logger
+
+	// Parse reads the query language. Its error's text goes to people; if it has a method Caret() string, so does that.
+	Parse func(text string, now time.Time) (tallyman.Expr, error)
+	Match func(tallyman.Expr, *tallyman.Transfer) bool
+	// Explain says the verdict as one sentence, and which evidence was missing.
+	Explain func(*tallyman.Transfer) (sentence string, missing []string)
+	// System must answer at once: it is asked for each open page every five seconds.
+	System func() System
+	Now    func() time.Time
+}
+
+// Server is page and API behind their two doors.
+type Server struct {
+	cfg      Config
+	parts    Parts
+	log      *slog.Logger
+	now      func() time.Time
+	started  time.Time
+	accounts *account.Book
+	tries    *tries
+	hashing  chan struct{} // capacity 2: how many passwords are hashed at once; the rest wait
+	cross    *http.CrossOriginProtection
+	files    fs.FS
+	pair     *tls.Certificate
+	patience time.Duration
+	hosts    atomic.Pointer[[]string]
+	tcp      net.Listener
+	socket   net.Listener
+
+	mu   sync.Mutex
+	link string // secret of the set-up link, "" when used up
+}
+
+// New reads accounts and certificate, or makes the certificate. It opens no door.
+func New(cfg Config, p Parts) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if p.Now == nil {
+		p.Now = time.Now
+	}
+	s := &Server{
+		cfg: cfg, parts: p, log: p.Log, now: p.Now, started: tallyman.Clean(p.Now()), tries: newTries(), hashing: make(chan struct{}, 2),
+		cross: http.NewCrossOriginProtection(), files: ui.Files(), patience: patience,
+	}
+	s.hosts.Store(&cfg.Hosts)
+	var err error
+	if s.accounts, err = account.Open(p.State); err != nil {
+		return nil, err
+	}
+	if cfg.Listen != "" && !s.accounts.Locked() {
+		s.link = account.Secret()
+	}
+	if cfg.Listen != "" && cfg.encrypted() {
+		pair, err := certificate(cfg, p.State, p.Name, p.Now())
+		if err != nil {
+			return nil, err
+		}
+		s.pair = &pair
+	}
+	return s, nil
+}
+
+// SetHosts takes a new list of names by which browsers may call the page, without a restart.
+func (s *Server) SetHosts(hosts []string) error {
+	if err := validHosts(hosts); err != nil {
+		return err
+	}
+	hosts = slices.Clone(hosts)
+	s.hosts.Store(&hosts)
+	return nil
+}
+
+// Listen opens the doors, so that addresses are known before Run.
+func (s *Server) Listen(ctx context.Context) error {
+	if s.cfg.Listen != "" {
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", s.cfg.Listen)
+		if err != nil {
+			return fmt.Errorf("web.listen: %w: choose another address, or port 0 to pick one", err)
+		}
+		s.tcp = l
+	}
+	if s.parts.Socket != "" {
+		l, err := listenSocket(ctx, s.parts.Socket)
+		if err != nil {
+			s.closeDoors()
+			return fmt.Errorf("open socket: %w", err)
+		}
+		s.socket = l
+	}
+	return nil
+}
+
+func (s *Server) closeDoors() {
+	for _, l := range []net.Listener{s.tcp, s.socket} {
+		if l != nil {
+			_ = l.Close() // nothing was accepted
+		}
+	}
+}
+
+// Run serves until ctx ends, then ends the streams, lets other answers finish for five seconds, and closes the doors. Listen comes before it.
+func (s *Server) Run(ctx context.Context) error {
+	var running sync.WaitGroup
+	var servers []*http.Server
+	errs := make(chan error, 2)
+	serve := func(l net.Listener, d door) {
+		srv := &http.Server{
+			Handler:           s.mux(d),
+			ReadHeaderTimeout: 10 * time.Second,
+			ReadTimeout:       30 * time.Second,
+			WriteTimeout:      60 * time.Second, // streams and exports set their own
+			IdleTimeout:       2 * time.Minute,
+			MaxHeaderBytes:    64 << 10,
+			ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		}
+		if d.tls {
+			srv.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*s.pair}}
+		}
+		servers = append(servers, srv)
+		running.Go(func() {
+			var err error
+			if d.tls {
+				err = srv.ServeTLS(l, "", "")
+			} else {
+				err = srv.Serve(l)
+			}
+			if !errors.Is(err, http.ErrServerClosed) {
+				errs <- err
+			}
+		})
+	}
+	if s.tcp != nil {
+		serve(s.tcp, door{loopback: s.onLoopback(), tls: s.pair != nil})
+	}
+	if s.socket != nil {
+		serve(s.socket, door{socket: true, loopback: true})
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-errs:
+	}
+	s.parts.Feed.Close()
+	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	for _, srv := range servers {
+		if srv.Shutdown(deadline) != nil {
+			_ = srv.Close() // somebody reads slowly: the end of the program does not wait
+		}
+	}
+	running.Wait()
+	return err
+}
+
+// onLoopback reports whether the TCP door is bound to loopback.
+func (s *Server) onLoopback() bool {
+	return s.tcp != nil && loopback(s.tcp.Addr().String())
+}
+
+// Addr is the bound TCP address, invalid when there is none.
+func (s *Server) Addr() netip.AddrPort {
+	if s.tcp == nil {
+		return netip.AddrPort{}
+	}
+	a, _ := s.tcp.Addr().(*net.TCPAddr)
+	return netip.AddrPortFrom(a.AddrPort().Addr().Unmap(), uint16(a.Port))
+}
+
+// URL is where a browser on this machine finds the page, "" when there is none.
+func (s *Server) URL() string {
+	if s.tcp == nil {
+		return ""
+	}
+	scheme, a := "http", s.Addr()
+	if s.pair != nil {
+		scheme = "https"
+	}
+	if a.Addr().IsUnspecified() {
+		a = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), a.Port())
+	}
+	return scheme + "://" + a.String() + "/"
+}
+
+// Fingerprint is the SHA-256 of the certificate, for people to compare with what the browser shows; "" without TLS.
+func (s *Server) Fingerprint() string {
+	if s.pair == nil {
+		return ""
+	}
+	return fingerprint(*s.pair)
+}
+
+// longestSocket is what sun_path holds (unix(7)): 108 bytes with the NUL.
+const longestSocket = 107
+
+// SocketPath is where the socket of a state folder stands; a path too long for a socket moves to the runtime folder, under a name made from it.
+func SocketPath(state, runtime string) string {
+	path := filepath.Join(state, "tallyman.sock")
+	if len(path)+len(".new") <= longestSocket {
+		return path
+	}
+	sum := sha256.Sum256([]byte(path))
+	return filepath.Join(runtime, fmt.Sprintf("tallyman-%x.sock", sum[:8]))
+}
+
+// listenSocket makes the socket under another name and renames it, so that nobody ever finds it with a wider mode.
+func listenSocket(ctx context.Context, path string) (net.Listener, error) {
+	fresh := path + ".new"
+	if err := errors.Join(removeStale(fresh), removeStale(path)); err != nil {
+		return nil, err
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "unix", fresh)
+	if err != nil {
+		return nil, err
+	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	if err := errors.Join(os.Chmod(fresh, 0o660), os.Rename(fresh, path)); err != nil {
+		return nil, errors.Join(err, l.Close(), removeStale(fresh))
+	}
+	return &socketListener{l, path}, nil
+}
+
+// socketListener removes the socket when it closes.
+type socketListener struct {
+	net.Listener
+	path string
+}
+
+func (l *socketListener) Close() error {
+	err := l.Listener.Close()
+	if gone := os.Remove(l.path); err == nil && !errors.Is(gone, fs.ErrNotExist) {
+		err = gone
+	}
+	return err
+}

@@ -1,0 +1,144 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// State is how a part of the program is doing.
+type State string
+
+// The states. Live and Off are as they should be.
+const (
+	Live     State = "live"     // it works
+	Starting State = "starting" // it will
+	Blind    State = "blind"    // it runs and cannot see all: Text says why
+	Broken   State = "failed"   // it does not run: Text says why and what to do
+	Off      State = "off"      // the configuration switched it off
+)
+
+// Witness is one source by the name that it signs with.
+type Witness struct {
+	Name  string    `json:"name"`
+	State State     `json:"state"`
+	Since time.Time `json:"since,omitzero"`
+	Text  string    `json:"text,omitempty"`
+}
+
+// Listener is one address on which the program serves.
+type Listener struct {
+	Proto string    `json:"proto"`
+	Addr  string    `json:"addr"`           // as bound
+	Root  string    `json:"root,omitempty"` // the served folder
+	Write string    `json:"write,omitempty"`
+	State State     `json:"state"`
+	Since time.Time `json:"since,omitzero"`
+	Text  string    `json:"text,omitempty"`
+	Try   string    `json:"try,omitempty"` // a command to paste, as in curl -T hello.txt tftp://10.20.0.5/
+}
+
+// Store is how spool or ledger are doing.
+type Store struct {
+	State State  `json:"state"`
+	Text  string `json:"text,omitempty"`
+	Bytes int64  `json:"bytes,omitempty"`
+	Limit int64  `json:"limit,omitempty"`
+}
+
+// System is what the parts of the program say about themselves. Name, Version, Started and Streams are filled in by this room.
+type System struct {
+	Name      string           `json:"name"`
+	Version   string           `json:"version"`
+	Started   time.Time        `json:"started"`
+	UptimeS   int64            `json:"uptime_s"`
+	Witnesses []Witness        `json:"witnesses"`
+	Listeners []Listener       `json:"listeners"`
+	Backlog   int64            `json:"backlog"` // evidence that is seen and not yet in the ledger
+	Spool     Store            `json:"spool"`
+	Ledger    Store            `json:"ledger"`
+	Streams   int              `json:"streams"`
+	Counters  map[string]int64 `json:"counters"` // room_noun_total; others are gauges
+}
+
+// Orders are what a person may tell the program. Stop returns once the drain has begun. Reload returns the keys that need a restart; an error
+// means that the old configuration stands.
+type Orders interface {
+	Stop(ctx context.Context) error
+	Reload(ctx context.Context) (needRestart []string, err error)
+}
+
+func (s *Server) system() System {
+	sys := s.parts.System()
+	sys.Name, sys.Version, sys.Started = s.parts.Name, s.parts.Version, s.started
+	sys.UptimeS = int64(s.now().Sub(s.started) / time.Second)
+	sys.Streams = s.parts.Feed.viewers()
+	if sys.Witnesses == nil {
+		sys.Witnesses = []Witness{}
+	}
+	if sys.Listeners == nil {
+		sys.Listeners = []Listener{}
+	}
+	return sys
+}
+
+func (s *Server) getSystem(w http.ResponseWriter, _ *http.Request) error {
+	writeJSON(w, http.StatusOK, s.system())
+	return nil
+}
+
+func (s *Server) getServices(w http.ResponseWriter, _ *http.Request) error {
+	writeJSON(w, http.StatusOK, map[string]any{"services": s.system().Listeners})
+	return nil
+}
+
+// getHealth says that the process answers, and nothing else.
+func (s *Server) getHealth(w http.ResponseWriter, _ *http.Request) error {
+	writeJSON(w, http.StatusOK, map[string]string{"status": "alive"})
+	return nil
+}
+
+// getReady says whether every part that is switched on works; reasons name those that do not. It is open to all, so it names parts, not why.
+func (s *Server) getReady(w http.ResponseWriter, _ *http.Request) error {
+	sys := s.system()
+	reasons := []string{}
+	check := func(what string, state State) {
+		if state != Live && state != Off {
+			reasons = append(reasons, what+" is "+string(state))
+		}
+	}
+	check("spool", sys.Spool.State)
+	check("ledger", sys.Ledger.State)
+	for _, x := range sys.Witnesses {
+		check("witness "+x.Name, x.State)
+	}
+	for _, l := range sys.Listeners {
+		check("listener "+l.Proto, l.State)
+	}
+	status := http.StatusOK
+	if len(reasons) > 0 {
+		status = http.StatusServiceUnavailable
+	}
+	writeJSON(w, status, map[string]any{"ready": len(reasons) == 0, "reasons": reasons})
+	return nil
+}
+
+func (s *Server) postStop(w http.ResponseWriter, r *http.Request) error {
+	if err := s.parts.Orders.Stop(r.Context()); err != nil {
+		return problem(http.StatusConflict, "stop: %v", err)
+	}
+	writeJSON(w, http.StatusAccepted, map[string]string{"status": "draining: no new transfers, running ones may end"})
+	return nil
+}
+
+func (s *Server) postReload(w http.ResponseWriter, r *http.Request) error {
+	keys, err := s.parts.Orders.Reload(r.Context())
+	if err != nil {
+		return problem(http.StatusUnprocessableEntity, "the old configuration stands: %v", err)
+	}
+	if keys == nil {
+		keys = []string{}
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"status": "reloaded", "need_restart": keys})
+	return nil
+}
