@@ -53,7 +53,7 @@ func (t *Tree) openFile(path string) (*File, error) {
 		return nil, err
 	}
 	fd, real, err := t.resolve(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_LARGEFILE)
-	if err == unix.ENXIO || err == unix.ENODEV { // open(2): a socket, or a device without driver
+	if is(err, unix.ENXIO, unix.ENODEV) { // open(2): a socket, or a device without driver
 		return nil, t.notRegular(path, "a socket or device")
 	}
 	if err != nil {

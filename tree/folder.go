@@ -2,6 +2,8 @@ package tree
 
 import (
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -9,6 +11,9 @@ import (
 
 	"tallyman"
 )
+
+// readdirBatch is how many names are read at once: what a folder of any size costs in memory.
+const readdirBatch = 1024
 
 // folder is an open folder below the root. Work in it goes through its descriptor, so that nobody can swap a link into the path.
 type folder struct {
@@ -26,11 +31,11 @@ func (t *Tree) openFolder(dir string, make bool) (*folder, error) {
 	f := &folder{tree: t, asked: dir}
 	var err error
 	f.fd, f.rel, err = t.resolve(dir, unix.O_RDONLY|unix.O_DIRECTORY)
-	if err == unix.EACCES {
+	if is(err, unix.EACCES) {
 		f.path = true
 		f.fd, f.rel, err = t.resolve(dir, unix.O_PATH|unix.O_DIRECTORY)
 	}
-	if err == unix.ENOENT && make && dir != "." {
+	if is(err, unix.ENOENT) && make && dir != "." {
 		return t.makeFolder(dir)
 	}
 	if err != nil {
@@ -62,18 +67,14 @@ func (t *Tree) makeFolder(dir string) (*folder, error) {
 func (f *folder) enter(name string, mode uint32) (*folder, error) {
 	in := &folder{tree: f.tree, rel: f.join(name), fd: -1}
 	in.asked = in.rel
-	step := f.tree.cfg.Step
 	for {
-		if err := step.Do("open", in.rel); err != nil {
-			return nil, err
-		}
-		var err error
-		in.fd, err = unix.Openat(f.fd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		err := f.tree.do("open", in.rel, func() (err error) {
+			in.fd, err = unix.Openat(f.fd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+			return err
+		})
 		switch err {
 		case nil:
 			return in, nil
-		case unix.EINTR:
-			continue
 		case unix.ENOENT:
 		case unix.ENOTDIR, unix.ELOOP:
 			return nil, refuse(tallyman.NotWritable, "%s is no folder: move it away", tallyman.Escape(f.tree.abs(in.rel)))
@@ -88,21 +89,16 @@ func (f *folder) enter(name string, mode uint32) (*folder, error) {
 
 func (f *folder) mkdir(name string, mode uint32) error {
 	cfg, path := &f.tree.cfg, f.join(name)
-	if err := cfg.Step.Do("mkdir", path); err != nil {
-		return err
-	}
-	err := again(func() error { return unix.Mkdirat(f.fd, name, mode) })
+	err := f.tree.do("mkdir", path, func() error { return unix.Mkdirat(f.fd, name, mode) })
 	if err == unix.EEXIST {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if os.Geteuid() == 0 && (cfg.UID != 0 || cfg.GID != 0) {
-		if err := cfg.Step.Do("chown", path); err != nil {
-			return err
-		}
-		if err := unix.Fchownat(f.fd, name, cfg.UID, cfg.GID, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+	if f.tree.chowns() {
+		err := f.tree.do("chown", path, func() error { return unix.Fchownat(f.fd, name, cfg.UID, cfg.GID, unix.AT_SYMLINK_NOFOLLOW) })
+		if err != nil {
 			return err
 		}
 	}
@@ -140,16 +136,41 @@ func (f *folder) stillThere() error {
 // sync puts the names in the folder on stable storage. A folder that cannot be read cannot be synced alone: then the whole file system is,
 // through any file on it.
 func (f *folder) sync(file int) error {
-	if err := f.tree.cfg.Step.Do("sync", f.rel); err != nil {
-		return err
-	}
-	if !f.path {
-		return unix.Fsync(f.fd)
-	}
-	if file < 0 {
-		return fmt.Errorf("sync folder %s: it may not be read", tallyman.Escape(f.rel))
-	}
-	return unix.Syncfs(file)
+	return f.tree.do("sync", f.rel, func() error {
+		if !f.path {
+			return unix.Fsync(f.fd)
+		}
+		if file < 0 {
+			return fmt.Errorf("sync folder %s: it may not be read", tallyman.Escape(f.rel))
+		}
+		return unix.Syncfs(file)
+	})
 }
 
 func (f *folder) close() { _ = unix.Close(f.fd) }
+
+// each calls look with the names in the folder and their type, in the order of the disk.
+func (f *folder) each(look func(name string, sort fs.FileMode)) error {
+	if err := f.tree.cfg.Step.Do("readdir", f.rel); err != nil {
+		return err
+	}
+	fd, err := unix.Openat(f.fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	// Where readdir(3) says DT_UNKNOWN, package os looks at the entry by the name of the file it was given.
+	d := os.NewFile(uintptr(fd), fmt.Sprintf("/proc/self/fd/%d", fd))
+	defer d.Close()
+	for {
+		entries, err := d.ReadDir(readdirBatch)
+		for _, e := range entries {
+			look(e.Name(), e.Type())
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}

@@ -1,11 +1,12 @@
 package tree
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -16,11 +17,10 @@ import (
 )
 
 const (
-	stampLayout  = "2006-01-02-15-04-05" // and -345, the milliseconds
-	stampLength  = len(stampLayout) + 4
-	stampTries   = 1000 // free milliseconds tried
-	cutHash      = 16   // digits that stand for what was cut from a long name
-	readdirBatch = 1024
+	stampLayout = "2006-01-02-15-04-05" // and -345, the milliseconds
+	stampLength = len(stampLayout) + 4
+	stampTries  = 1000 // free milliseconds tried
+	cutHash     = 16   // digits that stand for what was cut from a long name
 )
 
 // keptStem returns what a kept name has before its stamp. A name that would be too long with it is cut, and a hash of the whole tells it from its like.
@@ -47,7 +47,7 @@ func isStamp(s string) bool {
 		return false
 	}
 	for i := range len(s) {
-		if dash := i == 4 || i > 4 && i%3 == 1; dash != (s[i] == '-') || !dash && (s[i] < '0' || s[i] > '9') {
+		if dash := i == 4 || i > 4 && i < 20 && i%3 == 1; dash != (s[i] == '-') || !dash && (s[i] < '0' || s[i] > '9') {
 			return false
 		}
 	}
@@ -86,11 +86,8 @@ func (u *Upload) openNearShelf() (shelf, error) {
 // link gives the file that now has the name a second one on the shelf, made of its own time. added is false if it had one already.
 func (s shelf) link(u *Upload, old *unix.Stat_t) (kept string, added bool, err error) {
 	err = s.free(u.base, old, func(name string) error {
-		if err := s.tree.cfg.Step.Do("link", s.join(name)); err != nil {
-			return err
-		}
 		kept = name
-		err := unix.Linkat(u.dir.fd, u.base, s.fd, name, 0)
+		err := s.tree.do("link", s.join(name), func() error { return unix.Linkat(u.dir.fd, u.base, s.fd, name, 0) })
 		if err == unix.EEXIST {
 			if st, look := lstat(s.fd, name); look == nil && sameFile(&st, old) {
 				return nil
@@ -105,18 +102,17 @@ func (s shelf) link(u *Upload, old *unix.Stat_t) (kept string, added bool, err e
 // take moves the file under the temporary name to the shelf, with the time of the version that it is or will be.
 func (s shelf) take(u *Upload, version *unix.Stat_t) (kept string, err error) {
 	err = s.free(u.base, version, func(name string) error {
-		if err := s.tree.cfg.Step.Do("rename", s.join(name)); err != nil {
-			return err
-		}
 		kept = name
-		err := unix.Renameat2(u.dir.fd, u.temp, s.fd, name, unix.RENAME_NOREPLACE)
+		err := s.tree.do("claim", s.join(name), func() error {
+			return unix.Renameat2(u.dir.fd, u.temp, s.fd, name, unix.RENAME_NOREPLACE)
+		})
 		if !is(err, unix.EINVAL, unix.ENOSYS) {
 			return err
 		}
-		if _, err := lstat(s.fd, name); err != unix.ENOENT {
-			return errors.Join(err, unix.EEXIST)
+		if _, err := lstat(s.fd, name); err == nil {
+			return unix.EEXIST
 		}
-		return unix.Renameat(u.dir.fd, u.temp, s.fd, name)
+		return s.tree.do("rename", s.join(name), func() error { return unix.Renameat(u.dir.fd, u.temp, s.fd, name) })
 	})
 	return kept, err
 }
@@ -135,9 +131,7 @@ func (s shelf) free(base string, version *unix.Stat_t, try func(name string) err
 }
 
 func (s shelf) remove(name string) {
-	if s.tree.cfg.Step.Do("unlink", s.join(name)) == nil {
-		_ = unix.Unlinkat(s.fd, name, 0)
-	}
+	_ = s.tree.do("unlink", s.join(name), func() error { return unix.Unlinkat(s.fd, name, 0) })
 }
 
 // prune removes the oldest versions of a name beyond the number that stays. What cannot be removed is tried again after the next upload.
@@ -164,7 +158,7 @@ type version struct {
 func (s shelf) versions(base string) ([]version, error) {
 	stem := keptStem(base)
 	var out []version
-	err := s.each(func(name string) {
+	err := s.each(func(name string, _ fs.FileMode) {
 		stamp, ok := strings.CutPrefix(name, stem)
 		if !ok || !isStamp(stamp) {
 			return
@@ -174,32 +168,7 @@ func (s shelf) versions(base string) ([]version, error) {
 		}
 	})
 	slices.SortFunc(out, func(a, b version) int {
-		if a.at != b.at {
-			return int(max(-1, min(1, a.at-b.at)))
-		}
-		return strings.Compare(a.name, b.name)
+		return cmp.Or(cmp.Compare(a.at, b.at), strings.Compare(a.name, b.name))
 	})
 	return out, err
-}
-
-// each calls look with the names in the folder, in the order of the disk.
-func (f *folder) each(look func(name string)) error {
-	if err := f.tree.cfg.Step.Do("readdir", f.rel); err != nil {
-		return err
-	}
-	fd, err := unix.Openat(f.fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	d := os.NewFile(uintptr(fd), f.rel)
-	defer d.Close()
-	for {
-		names, err := d.Readdirnames(readdirBatch)
-		for _, name := range names {
-			look(name)
-		}
-		if err != nil || len(names) == 0 {
-			return nil
-		}
-	}
 }

@@ -35,17 +35,14 @@ func (u *Upload) publish() (kept string, err error) {
 
 // claim takes a name that nobody has; EEXIST says that somebody has it.
 func (u *Upload) claim() error {
-	step, to := u.tree.cfg.Step, u.real
-	if err := step.Do("rename", to); err != nil {
-		return err
-	}
-	err := unix.Renameat2(u.dir.fd, u.temp, u.dir.fd, u.base, unix.RENAME_NOREPLACE)
+	err := u.tree.do("claim", u.real, func() error {
+		return unix.Renameat2(u.dir.fd, u.temp, u.dir.fd, u.base, unix.RENAME_NOREPLACE)
+	})
 	// rename(2): NFS and some FUSE file systems know no flags.
 	if is(err, unix.EINVAL, unix.ENOSYS) {
-		if err := step.Do("link", to); err != nil {
-			return err
-		}
-		return unix.Linkat(u.dir.fd, u.temp, u.dir.fd, u.base, 0) // discard takes the temporary name away
+		return u.tree.do("link", u.real, func() error { // discard takes the temporary name away
+			return unix.Linkat(u.dir.fd, u.temp, u.dir.fd, u.base, 0)
+		})
 	}
 	if err == nil {
 		u.temp = ""
@@ -55,14 +52,11 @@ func (u *Upload) claim() error {
 
 // rename puts the temporary file in the place of the old one.
 func (u *Upload) rename() error {
-	if err := u.tree.cfg.Step.Do("rename", u.real); err != nil {
-		return err
+	err := u.tree.do("rename", u.real, func() error { return unix.Renameat(u.dir.fd, u.temp, u.dir.fd, u.base) })
+	if err == nil {
+		u.temp = ""
 	}
-	if err := unix.Renameat(u.dir.fd, u.temp, u.dir.fd, u.base); err != nil {
-		return err
-	}
-	u.temp = ""
-	return nil
+	return err
 }
 
 // keep puts the temporary file in the place of the old one, which goes to .kept. ENOENT says that the old one has gone.
@@ -106,7 +100,6 @@ func (u *Upload) keepByLink(s shelf, old *unix.Stat_t, kept string, added bool) 
 	}
 	if is(err, unix.EINVAL, unix.ENOSYS) {
 		err = u.rename()
-		old = nil
 	}
 	if err != nil {
 		if added && err != unix.ENOENT {
@@ -114,7 +107,7 @@ func (u *Upload) keepByLink(s shelf, old *unix.Stat_t, kept string, added bool) 
 		}
 		return "", err
 	}
-	if old == nil {
+	if u.temp == "" {
 		return kept, nil
 	}
 	if out, err := lstat(u.dir.fd, u.temp); err == nil && !sameFile(&out, old) {
@@ -142,10 +135,9 @@ func (u *Upload) keepByExchange(s shelf, old *unix.Stat_t) (string, error) {
 }
 
 func (u *Upload) exchange(dir int, name string) error {
-	if err := u.tree.cfg.Step.Do("exchange", u.real); err != nil {
-		return err
-	}
-	return unix.Renameat2(dir, name, u.dir.fd, u.base, unix.RENAME_EXCHANGE)
+	return u.tree.do("exchange", u.real, func() error {
+		return unix.Renameat2(dir, name, u.dir.fd, u.base, unix.RENAME_EXCHANGE)
+	})
 }
 
 // shelve keeps what another upload had stored under the name a moment ago.

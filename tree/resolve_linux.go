@@ -81,7 +81,7 @@ func (t *Tree) unlinked(fd int) (int, string, error) {
 	return -1, "", err
 }
 
-// again repeats a call that a signal interrupted (signal(7): network file systems and FUSE may say EINTR).
+// again repeats a call that a signal interrupted.
 func again(call func() error) error {
 	for {
 		if err := call(); err != unix.EINTR {

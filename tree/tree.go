@@ -121,3 +121,15 @@ func (t *Tree) rootFD() int { return int(t.fd.Load()) }
 
 // abs returns the absolute path of a path relative to the root.
 func (t *Tree) abs(rel string) string { return filepath.Join(t.path, rel) }
+
+// do makes one file operation: it asks the step first, and repeats what a signal interrupted (signal(7): network file systems and
+// FUSE may say EINTR).
+func (t *Tree) do(op, path string, call func() error) error {
+	if err := t.cfg.Step.Do(op, path); err != nil {
+		return err
+	}
+	return again(call)
+}
+
+// chowns reports whether what is made must be given away.
+func (t *Tree) chowns() bool { return (t.cfg.UID != 0 || t.cfg.GID != 0) && os.Geteuid() == 0 }

@@ -43,7 +43,8 @@ type Upload struct {
 	dir  *folder
 	real string // relative to the root, without links
 	base string
-	temp string
+	temp string // "" before it is made and when the name is given up
+	path string // of temp, relative to the root
 	fd   int
 	size int64
 	next int64 // size at which free space is looked at again
@@ -98,10 +99,10 @@ func (u *Upload) begin() error {
 
 // old looks at what stands under the final name, and refuses what an upload may not replace.
 func (u *Upload) old() (st unix.Stat_t, exists bool, err error) {
-	if err := u.tree.cfg.Step.Do("stat", u.real); err != nil {
-		return st, false, err
-	}
-	st, err = lstat(u.dir.fd, u.base)
+	err = u.tree.do("stat", u.real, func() (err error) {
+		st, err = lstat(u.dir.fd, u.base)
+		return err
+	})
 	switch {
 	case err == unix.ENOENT:
 		return st, false, nil
@@ -125,14 +126,14 @@ func (u *Upload) tooLarge(size int64) *Refusal {
 
 // space refuses when, with more bytes, less than MinFree would be left.
 func (u *Upload) space(more int64) error {
-	if err := u.tree.cfg.Step.Do("statfs", u.real); err != nil {
-		return err
-	}
 	var st unix.Statfs_t
-	if err := again(func() error { return unix.Fstatfs(u.dir.fd, &st) }); err != nil {
+	if err := u.tree.do("statfs", u.real, func() error { return unix.Fstatfs(u.dir.fd, &st) }); err != nil {
 		return err
 	}
-	// statfs(2): f_bavail is what an unprivileged user may take.
+	if st.Blocks == 0 { // statfs(2): a file system without figures, as many of FUSE
+		return nil
+	}
+	// f_bavail is what an unprivileged user may take.
 	free := int64(min(st.Bavail, uint64(1)<<62/uint64(max(st.Bsize, 1)))) * st.Bsize
 	if more > 0 && more > free-u.opt.MinFree || free < u.opt.MinFree {
 		return refuse(tallyman.DiskFull, "%s: %s free, %s announced, and min_free keeps %s: free some space or lower min_free",
@@ -145,23 +146,24 @@ func (u *Upload) space(more int64) error {
 func (u *Upload) makeTemp() error {
 	for range tempTries {
 		temp := drawTemp()
-		if err := u.tree.cfg.Step.Do("create", u.dir.join(temp)); err != nil {
+		err := u.tree.do("create", u.dir.join(temp), func() (err error) {
+			const flags = unix.O_RDWR | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC | unix.O_LARGEFILE
+			u.fd, err = unix.Openat(u.dir.fd, temp, flags, 0o600)
 			return err
-		}
-		fd, err := unix.Openat(u.dir.fd, temp, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC|unix.O_LARGEFILE, 0o600)
-		if err == unix.EEXIST || err == unix.EINTR {
+		})
+		if err == unix.EEXIST {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		u.fd, u.temp = fd, temp
+		u.temp, u.path = temp, u.dir.join(temp)
 		var st unix.Stat_t
-		err = unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
-		if err != unix.EWOULDBLOCK && unix.Fstat(fd, &st) == nil && st.Nlink > 0 {
+		err = unix.Flock(u.fd, unix.LOCK_EX|unix.LOCK_NB)
+		if err != unix.EWOULDBLOCK && unix.Fstat(u.fd, &st) == nil && st.Nlink > 0 {
 			return nil // flock(2): a file system without locks says ENOLCK or EOPNOTSUPP; Sweep leaves such files alone
 		}
-		_ = unix.Close(fd)
+		_ = unix.Close(u.fd)
 		u.fd, u.temp = -1, ""
 	}
 	return errors.New("no temporary name could be had")
@@ -175,7 +177,7 @@ func (u *Upload) Path() string { return u.tree.abs(u.real) }
 
 func (u *Upload) shown() string { return tallyman.Escape(u.Path()) }
 
-// Write appends. After an error, a *Refusal (quota, disk-full, not-writable, io-error), the upload can only be aborted.
+// Write appends; each call is one system call. After an error, a *Refusal (quota, disk-full, not-writable, io-error), the upload can only be aborted.
 func (u *Upload) Write(p []byte) (int, error) {
 	if u.done {
 		return 0, os.ErrClosed
@@ -197,7 +199,7 @@ func (u *Upload) write(p []byte) (int, error) {
 		}
 		u.next = u.size + spaceEvery
 	}
-	if err := u.tree.cfg.Step.Do("write", u.dir.join(u.temp)); err != nil {
+	if err := u.tree.cfg.Step.Do("write", u.path); err != nil {
 		return 0, err
 	}
 	for n := 0; n < len(p); {
@@ -241,7 +243,9 @@ func (u *Upload) commit() (kept string, err error) {
 		return "", err
 	}
 	if err := u.dir.sync(u.fd); err != nil {
-		return "", &Refusal{Reason: tallyman.IOError, Err: err, Text: fmt.Sprintf("%s is stored, but its folder could not be synced: %v: a power cut may undo it", u.shown(), err)}
+		r := u.tree.refusal(writing, u.real, err)
+		r.Text = fmt.Sprintf("%s is stored, but its folder could not be synced: %v: a power cut may undo it", u.shown(), err)
+		return "", r
 	}
 	return kept, nil
 }
@@ -249,25 +253,16 @@ func (u *Upload) commit() (kept string, err error) {
 // seal gives the temporary file its owner and mode and puts its content on stable storage. After fsync has said EIO it may say nothing the
 // second time (fsync(2)): it is not asked again.
 func (u *Upload) seal() error {
-	path, cfg := u.dir.join(u.temp), &u.tree.cfg
-	if os.Geteuid() == 0 && (cfg.UID != 0 || cfg.GID != 0) {
-		if err := cfg.Step.Do("chown", path); err != nil {
-			return err
-		}
-		if err := again(func() error { return unix.Fchown(u.fd, cfg.UID, cfg.GID) }); err != nil {
+	t, path := u.tree, u.path
+	if t.chowns() {
+		if err := t.do("chown", path, func() error { return unix.Fchown(u.fd, t.cfg.UID, t.cfg.GID) }); err != nil {
 			return err
 		}
 	}
-	if err := cfg.Step.Do("chmod", path); err != nil {
+	if err := t.do("chmod", path, func() error { return unix.Fchmod(u.fd, uint32(t.cfg.Mode.Perm())) }); err != nil {
 		return err
 	}
-	if err := again(func() error { return unix.Fchmod(u.fd, uint32(cfg.Mode.Perm())) }); err != nil {
-		return err
-	}
-	if err := cfg.Step.Do("sync", path); err != nil {
-		return err
-	}
-	return unix.Fsync(u.fd)
+	return t.do("sync", path, func() error { return unix.Fsync(u.fd) })
 }
 
 // Abort ends the upload and leaves nothing of it.
@@ -278,8 +273,8 @@ func (u *Upload) discard() {
 		return
 	}
 	u.done = true
-	if u.temp != "" && u.tree.cfg.Step.Do("unlink", u.dir.join(u.temp)) == nil {
-		_ = again(func() error { return unix.Unlinkat(u.dir.fd, u.temp, 0) })
+	if u.temp != "" {
+		_ = u.tree.do("unlink", u.path, func() error { return unix.Unlinkat(u.dir.fd, u.temp, 0) })
 	}
 	if u.fd >= 0 {
 		_ = unix.Close(u.fd)
