@@ -29,8 +29,9 @@ type Read struct {
 	last  uint64 // block that ends the content, 0 = not known yet
 	tail  int64  // octets in it
 
-	sentAt time.Duration // when block sent (or the OACK) left
-	clean  bool          // it left only once, so its answer measures the path
+	sentAt  time.Duration // when the flight (or the OACK) left
+	fresh   uint64        // first block that left only once, then: its ACK measures the path
+	partial bool          // the flight follows the ACK of a part of the flight before
 
 	blockSize int64
 	window    uint64
@@ -45,7 +46,7 @@ type Read struct {
 // Start begins the transfer: the first reply is the OACK, or DATA 1.
 func (r *Read) Start(now time.Duration, g Grant, cfg Config) Do {
 	*r = Read{
-		timer: newTimer(g, cfg), giveUp: cfg.GiveUp, progress: now, clean: true,
+		timer: newTimer(g, cfg), giveUp: cfg.GiveUp, progress: now,
 		blockSize: int64(g.BlockSize), window: uint64(g.Window),
 		oack: g.OACK(), probe: g.onlySize(), repeats: g.repetitions(),
 	}
@@ -95,6 +96,7 @@ func (r *Read) Tick(now time.Duration) Do {
 		return Do{}
 	case r.state == running:
 		r.timer.expire()
+		r.partial = false
 		return r.flight(now)
 	case r.repeats == 0:
 		r.due = Never
@@ -171,6 +173,10 @@ func (r *Read) Progress() time.Duration { return r.progress }
 func (r *Read) HalfOpen() bool { return r.state == opening }
 
 // ack takes the 16-bit number of an ACK. It is compared with the flight as a distance, which survives the wrap.
+//
+// The ACK of a part of the flight names a gap, and the flight begins anew behind it (RFC 7440 section 4). Clients
+// also send such ACKs when a block comes twice, and would be answered with a window for each: the Sorcerer's
+// Apprentice again. So the next one that cannot yet answer the new flight only moves the base.
 func (r *Read) ack(now time.Duration, block uint16) Do {
 	ahead := uint64(block - uint16(r.acked))
 	if r.state == opening && r.oack && ahead == 0 {
@@ -185,19 +191,27 @@ func (r *Read) ack(now time.Duration, block uint16) Do {
 		r.out.Strays++
 		return Do{}
 	}
+	early := r.partial && now-r.sentAt < r.timer.smooth/2
 	r.advance(now, ahead)
 	if r.acked == r.last {
 		return r.end(FinalAck)
 	}
+	r.partial = r.acked < r.sent
+	if r.partial && early {
+		return Do{}
+	}
 	return r.flight(now)
 }
 
-// advance moves the base of the window. Only the answer to the newest packet, sent once, is a measurement.
+// advance moves the base of the window.
 func (r *Read) advance(now time.Duration, blocks uint64) {
-	r.state = running
+	if r.state == opening {
+		r.state = running
+		r.timer.doublings = 0 // what came before was about reaching the client at all
+	}
 	r.acked += blocks
 	r.progress = now
-	if r.acked == r.sent && r.clean {
+	if r.acked >= r.fresh {
 		r.timer.sample(now - r.sentAt)
 	}
 }
@@ -209,7 +223,7 @@ func (r *Read) flight(now time.Duration) Do {
 		to = min(to, r.last)
 	}
 	r.out.Retransmits += uint32(min(r.sent, to) - r.acked)
-	r.clean = to > r.sent
+	r.fresh = r.sent + 1
 	r.sent, r.sentAt = to, now
 	r.due = now + r.timer.rto()
 	r.out.LastBlock = to
@@ -232,7 +246,7 @@ func (r *Read) again(now time.Duration) Do {
 		r.out.Retransmits++
 	}
 	do := r.first(now)
-	r.clean = false
+	r.fresh = r.sent + 1
 	return do
 }
 

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,8 @@ import (
 )
 
 const ms = time.Millisecond
+
+func itoa(n uint64) string { return strconv.FormatUint(n, 10) }
 
 // request builds a request from "op name mode option=value ...".
 func request(t testing.TB, text string) packet.Request {
@@ -50,6 +53,7 @@ type machine interface {
 	Refuse(now time.Duration, reason Reason, e packet.Error) Do
 	Gone(now time.Duration) Do
 	Outcome() Outcome
+	Progress() time.Duration
 	HalfOpen() bool
 }
 

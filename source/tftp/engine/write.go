@@ -206,7 +206,8 @@ func (w *Write) next(now time.Duration, payload []byte) Do {
 		w.timer.sample(now - w.sentAt)
 	}
 	w.clean, w.gap, w.resent = false, false, false
-	w.state, w.progress = running, now
+	w.heard()
+	w.progress = now
 	w.taken++
 	w.bytes += int64(len(payload))
 	do := Do{Store: payload}
@@ -225,10 +226,18 @@ func (w *Write) next(now time.Duration, payload []byte) Do {
 	return do
 }
 
+// heard notes that the client receives and sends.
+func (w *Write) heard() {
+	if w.state == opening {
+		w.state = running
+		w.timer.doublings = 0
+	}
+}
+
 // ahead meets a block of the window behind a lost one. RFC 7440 section 4 wants the last good block acknowledged at
 // once; the rest of the window comes behind the same gap and is not answered, else one loss would make many ACKs.
 func (w *Write) ahead(now time.Duration) Do {
-	w.state = running
+	w.heard()
 	w.out.Gaps++
 	if w.gap {
 		return Do{}

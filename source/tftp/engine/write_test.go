@@ -8,8 +8,6 @@ import (
 	"tallyman/source/tftp/packet"
 )
 
-func itoa(n uint64) string { return strconv.FormatUint(n, 10) }
-
 func TestUploadIsAcknowledgedOnlyAfterItIsStored(t *testing.T) {
 	s, w := writing(t, "WRQ f octet", "ACK 0")
 	s.data(1, 512, "STORE 512 ACK 1")
