@@ -1,0 +1,33 @@
+package config
+
+import "slices"
+
+// Check tells whether the keys fit together. Load has called it; whoever calls Set calls it again. The error is of type Problems.
+func (c *Config) Check() error {
+	var out complaints
+	out.check(c)
+	return out.err()
+}
+
+func (p *complaints) check(c *Config) {
+	at := func(path string) origin {
+		if o, ok := c.from[path]; ok {
+			return o
+		}
+		return origin{name: "default"}
+	}
+	web := &c.Web
+	switch {
+	case web.CertFile != "" && web.KeyFile == "":
+		p.add(at("web.cert_file"), "web.cert_file", "a certificate without its key: set web.key_file too")
+	case web.KeyFile != "" && web.CertFile == "":
+		p.add(at("web.key_file"), "web.key_file", "a key without its certificate: set web.cert_file too")
+	case web.CertFile != "" && web.TLS == "off":
+		p.add(at("web.tls"), "web.tls", "off, but web.cert_file is set: remove one of the two")
+	}
+	if allow := c.Serve.TFTP.Allow; len(allow) == 0 {
+		p.add(at("serve.tftp.allow"), "serve.tftp.allow", "the list is empty, nobody could ask: write private, any, or networks")
+	} else if len(allow) > 1 && slices.Contains(allow, "any") {
+		p.add(at("serve.tftp.allow"), "serve.tftp.allow", "any stands beside other words that then mean nothing: remove it or them")
+	}
+}

@@ -1,0 +1,143 @@
+package config
+
+import (
+	_ "embed"
+	"time"
+)
+
+// source is this file: the doc comments of its fields are the descriptions of the JSON Schema.
+//
+//go:embed config.go
+var source []byte
+
+// Config is what is in force: the defaults, overridden by the file, the environment and the flags.
+type Config struct {
+	// The name under which this machine signs its records. Empty means the host name.
+	Name string `yaml:"name" eg:"lab-tftp-01"`
+	// The folder for ledger, spool and socket. Empty means /var/lib/tallyman as root, else $XDG_STATE_HOME/tallyman.
+	State string `yaml:"state" eg:"/var/lib/tallyman"`
+	// The log of the program itself. Records of transfers never go there.
+	Log Log `yaml:"log"`
+	// The dashboard and its API.
+	Web Web `yaml:"web"`
+	// The store that answers questions about the past.
+	Ledger Ledger `yaml:"ledger"`
+	// How long records stay. What is older, or beyond the bounds of size, is pruned, and the pruning is a record.
+	Keep Keep `yaml:"keep"`
+	// A file to which every record is appended as one line of JSON.
+	JSONL JSONL `yaml:"jsonl"`
+	// Our own servers.
+	Serve Serve `yaml:"serve"`
+	// How long running transfers may go on after the order to stop. New ones are refused meanwhile.
+	Drain Duration `yaml:"drain" min:"0s" max:"1h" live:"yes"`
+
+	from map[string]origin
+}
+
+// Log is about the program, not about files.
+type Log struct {
+	// The least severe lines that are written.
+	Level string `yaml:"level" words:"debug info warn error" live:"yes"`
+	// Lines for people, or one JSON object a line.
+	Format string `yaml:"format" words:"text json"`
+	// The file that the log is appended to. Empty means standard error.
+	File string `yaml:"file" eg:"/var/log/tallyman.log"`
+}
+
+// Web is the dashboard and its API.
+type Web struct {
+	// The address of the dashboard. Empty switches it off, port 0 picks one.
+	Listen Addr `yaml:"listen" eg:"127.0.0.1:8420"`
+	// Names under which the dashboard may be asked for, besides loopback and the name of this machine. A Host header that is not listed gets 421.
+	Hosts Hosts `yaml:"hosts" eg:"[tally.example.net]" live:"yes"`
+	// TLS: auto is plain HTTP on loopback and TLS elsewhere, on is TLS always, off is plain HTTP always.
+	TLS string `yaml:"tls" words:"auto on off"`
+	// The certificate chain in PEM form. Empty means a certificate that Tallyman makes itself.
+	CertFile string `yaml:"cert_file" eg:"/etc/tallyman/web.crt"`
+	// The private key of cert_file in PEM form.
+	KeyFile string `yaml:"key_file" eg:"/etc/tallyman/web.key"`
+}
+
+// Ledger is the store.
+type Ledger struct {
+	// The kind of store.
+	Driver string `yaml:"driver" words:"sqlite"`
+}
+
+// Keep bounds the ledger in time and space.
+type Keep struct {
+	// How long the records of transfers stay.
+	Transfers Duration `yaml:"transfers" min:"1h" live:"yes"`
+	// How long events and gaps stay.
+	Events Duration `yaml:"events" min:"1h" live:"yes"`
+	// How long the single pieces of evidence behind a record stay. The record itself stays longer.
+	Evidence Duration `yaml:"evidence" min:"1h" live:"yes"`
+	// The size that the ledger may take on disk. The oldest records go first.
+	MaxSize Size `yaml:"max_size" min:"16MiB" live:"yes"`
+	// The free space that is left on the disk of the ledger, as a size or as a share of the disk.
+	MinFree Free `yaml:"min_free" live:"yes"`
+}
+
+// JSONL is the file of records.
+type JSONL struct {
+	// The file. Empty switches it off.
+	File string `yaml:"file" eg:"/var/log/tallyman.jsonl"`
+	// The size at which the file is renamed and a new one begun. 0B means never.
+	MaxSize Size `yaml:"max_size"`
+}
+
+// Serve is what our own servers have in common, and each of them.
+type Serve struct {
+	// The user who owns uploads and as whom files are served after the ports are bound. Empty means the owner of the root. Only for a start as root.
+	User string `yaml:"user" eg:"tftp"`
+	// The TFTP server.
+	TFTP TFTP `yaml:"tftp"`
+}
+
+// TFTP is the TFTP server.
+type TFTP struct {
+	// The address of the request port. Empty switches the server off, port 0 picks one.
+	Listen Addr `yaml:"listen" eg:":69"`
+	// The folder that is served. Empty means the folder that the command line names.
+	Root string `yaml:"root" eg:"/srv/tftp"`
+	// Whether files may be read. A server that is not read is write-only: a read gets ERROR 2.
+	Read bool `yaml:"read" live:"yes"`
+	// Uploads: no refuses all, create refuses an existing name, keep moves the old version to .kept, overwrite replaces it.
+	Write string `yaml:"write" words:"no create keep overwrite" live:"yes"`
+	// How many old versions of a name write: keep leaves in .kept.
+	Kept int `yaml:"kept" min:"1" max:"100000" live:"yes"`
+	// Who may ask: private (loopback, RFC 1918, link-local, ULA), any, addresses and networks; one or a list.
+	Allow Allow `yaml:"allow" eg:"[private, 203.0.113.0/24]" live:"yes"`
+	// The largest upload.
+	MaxSize Size `yaml:"max_size" min:"1B" live:"yes"`
+	// The free space that an upload leaves on the disk, as a size or as a share of the disk.
+	MinFree Free `yaml:"min_free" live:"yes"`
+	// How long a transfer may go without progress.
+	GiveUp Duration `yaml:"give_up" min:"1s" max:"1h" live:"yes"`
+	// Whether all transfers run over the request port, for NAT and containers.
+	SinglePort bool `yaml:"single_port"`
+	// How asked names are mended for clients that cannot spell: none, or strip-garbage, which cuts what some PXE ROMs append.
+	Map string `yaml:"map" words:"none strip-garbage" live:"yes"`
+	// The largest window of a read, in bytes: a client socket with default buffers holds 212 KB.
+	MaxWindowBytes Size `yaml:"max_window_bytes" min:"512B" max:"4MiB"`
+}
+
+// Defaults returns the configuration of an empty file. Every default is safe to run.
+func Defaults() Config {
+	const day = 24 * time.Hour
+	return Config{
+		Log:    Log{Level: "info", Format: "text"},
+		Web:    Web{Listen: "127.0.0.1:8420", TLS: "auto"},
+		Ledger: Ledger{Driver: "sqlite"},
+		Keep: Keep{
+			Transfers: Duration(400 * day), Events: Duration(30 * day), Evidence: Duration(90 * day),
+			MaxSize: 10 << 30, MinFree: Free{Percent: 10},
+		},
+		JSONL: JSONL{MaxSize: 100 << 20},
+		Serve: Serve{TFTP: TFTP{
+			Listen: ":69", Read: true, Write: "keep", Kept: 30, Allow: Allow{"private"}, MaxSize: 4 << 30,
+			MinFree: Free{Bytes: 256 << 20}, GiveUp: Duration(time.Minute), Map: "none", MaxWindowBytes: 96 << 10,
+		}},
+		Drain: Duration(30 * time.Second),
+	}
+}
