@@ -1,0 +1,268 @@
+package spool
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+)
+
+// run is the one goroutine of the spool: a round for each kick.
+func (s *Spool) run() {
+	defer close(s.ended)
+	for range s.kick {
+		s.mu.Lock()
+		closing := s.closing
+		s.mu.Unlock()
+		s.round(closing)
+		if closing {
+			return
+		}
+	}
+}
+
+// round removes what is spent, which may make room, and writes what is pending.
+func (s *Spool) round(closing bool) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	for _, act := range []func() error{func() error { return s.tidy(closing) }, s.flush} {
+		if s.failed() != nil {
+			return
+		}
+		if err := act(); err != nil {
+			s.suffer(err)
+		}
+	}
+}
+
+func (s *Spool) failed() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// flush writes and syncs everything that was appended before it looks.
+func (s *Spool) flush() error {
+	for s.take() {
+		if err := s.drain(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// take makes the pending entries the batch, if the one before is done.
+func (s *Spool) take() bool {
+	if len(s.batch) > 0 {
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.swap()
+	return len(s.batch) > 0
+}
+
+func (s *Spool) swap() {
+	if s.err != nil || len(s.pend) == 0 {
+		return
+	}
+	s.batch, s.in, s.flight = s.pend, s.epoch, int64(len(s.pend))
+	s.pend, s.spare = s.spare[:0], s.pend
+	s.due.Stop()
+}
+
+// drain writes the batch, one segment's share after the other; what is done is published at once.
+func (s *Spool) drain() error {
+	for len(s.batch) > 0 {
+		s.mu.Lock()
+		now := s.segments[len(s.segments)-1]
+		s.mu.Unlock()
+		n, last := 0, uint64(0)
+		if s.active != nil && now.epoch == s.in {
+			n, last = share(s.batch, s.cfg.SegmentSize-now.end)
+		}
+		if n == 0 {
+			if err := s.rotate(place{s.in, binary.BigEndian.Uint64(s.batch[8:])}); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := s.disk.write(s.active, s.batch[:n], now.end); err != nil {
+			return err
+		}
+		if err := s.disk.sync(s.active); err != nil {
+			return err
+		}
+		s.batch = s.batch[n:]
+		s.publish(now.end+int64(n), last)
+	}
+	return nil
+}
+
+// share returns how many bytes of the batch fit into room as whole entries, and the seq of the last of them.
+func share(batch []byte, room int64) (n int, last uint64) {
+	for n < len(batch) {
+		total := entryHead + int(binary.BigEndian.Uint32(batch[n:]))
+		if int64(n+total) > room {
+			break
+		}
+		last = binary.BigEndian.Uint64(batch[n+8:])
+		n += total
+	}
+	return n, last
+}
+
+// publish tells waiters and readers how far the newest segment is durable.
+func (s *Spool) publish(end int64, last uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g := &s.segments[len(s.segments)-1]
+	s.onDisk += end - g.end
+	s.flight -= end - g.end
+	g.end, g.last = end, last
+	s.synced = g.stop()
+	s.stalled = nil
+	s.broadcast()
+}
+
+// rotate seals the newest segment and makes the one that begins at p. Its name is durable before anything in it is.
+func (s *Spool) rotate(p place) error {
+	if s.active != nil {
+		s.seal()
+	}
+	name := fileName(p)
+	f, err := s.disk.open(name, os.O_CREATE|os.O_EXCL|os.O_RDWR)
+	if errors.Is(err, fs.ErrExist) {
+		if err = s.aside(name, "a segment of this name was left over"); err == nil {
+			f, err = s.disk.open(name, os.O_CREATE|os.O_EXCL|os.O_RDWR)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	err = s.disk.write(f, title{s.agent, p.epoch, p.seq}.bytes(), 0)
+	if err == nil {
+		s.disk.reserve(f, s.cfg.SegmentSize)
+		err = s.disk.syncDir(s.disk.dir)
+	}
+	if err != nil {
+		return errors.Join(err, f.Close(), s.disk.remove(name))
+	}
+	s.active = f
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.segments = append(s.segments, segment{p.epoch, p.seq, p.seq - 1, segmentHead})
+	if n := len(s.segments); n > 1 && s.segments[n-2].epoch == p.epoch {
+		s.segments[n-2].last = p.seq - 1
+	}
+	s.onDisk += segmentHead
+	return nil
+}
+
+// seal gives back what the newest segment has reserved and not used. Its entries are synced; zeros behind them do no harm.
+func (s *Spool) seal() {
+	s.mu.Lock()
+	end := s.segments[len(s.segments)-1].end
+	s.mu.Unlock()
+	if err := errors.Join(s.disk.cut(s.active, end), s.active.Close()); err != nil {
+		s.cfg.Log.Warn("a spool segment keeps its reserved space", "error", err)
+	}
+	s.active = nil
+}
+
+// tidy saves the marks when it is time, and removes the segments that no reader needs any more. Marks are saved first, so that a reader
+// does not meet a removed segment after a crash; only when the disk is too full for that, the oldest segment goes before.
+func (s *Spool) tidy(closing bool) error {
+	s.mu.Lock()
+	gone := slices.Clone(s.segments[:s.spent()])
+	save := s.unsaved && (len(gone) > 0 || closing || s.saveNow)
+	marks := s.savedMarks()
+	s.unsaved, s.saveNow = s.unsaved && !save, false
+	s.mu.Unlock()
+	if save {
+		err := s.disk.save(marksFile, marks)
+		if passes(err) && len(gone) > 0 {
+			if err = s.discard(gone[:1]); err == nil {
+				gone = gone[1:]
+				err = s.disk.save(marksFile, marks)
+			}
+		}
+		if err != nil {
+			return s.postpone(err)
+		}
+	}
+	return s.discard(gone)
+}
+
+// postpone tries the marks again later if the disk is full: until then a crash shows readers some entries again, no more.
+func (s *Spool) postpone(err error) error {
+	if !passes(err) {
+		return err
+	}
+	s.cfg.Log.Warn("the spool cannot save its readers' marks and tries again", "error", err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unsaved = true
+	s.saver.Reset(markEvery)
+	return nil
+}
+
+func (s *Spool) discard(gone []segment) error {
+	if len(gone) == 0 {
+		return nil
+	}
+	for _, g := range gone {
+		if err := s.disk.remove(fileName(g.start())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		s.mu.Lock()
+		s.segments = s.segments[1:]
+		s.onDisk -= g.end
+		s.mu.Unlock()
+	}
+	return s.disk.syncDir(s.disk.dir)
+}
+
+// suffer ends a round that failed: a full disk is tried again, anything else poisons the spool.
+func (s *Spool) suffer(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer s.broadcast()
+	if s.err != nil {
+		return
+	}
+	if passes(err) {
+		if s.stalled == nil {
+			s.cfg.Log.Error("the spool cannot write and tries again", "error", err)
+		}
+		s.stalled = fmt.Errorf("spool: %w", err)
+		s.stalls++
+		s.due.Reset(retryEvery)
+		return
+	}
+	s.err = fmt.Errorf("the spool is poisoned, nothing more is acknowledged; check the disk and restart: %w", err)
+	s.cfg.Log.Error("the spool is poisoned", "error", err, "unsynced", s.last-min(s.last, s.synced.seq))
+	s.pend, s.flight = nil, 0
+}
+
+// finish ends the spool after its writer.
+func (s *Spool) finish() error {
+	s.due.Stop()
+	s.saver.Stop()
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.mu.Lock()
+	err := s.err
+	if s.stalled != nil && s.synced.before(place{s.epoch, s.last}) {
+		err = fmt.Errorf("close spool: entries after %d are not on the disk: %w", s.synced.seq, s.stalled)
+	}
+	s.err = ErrClosed
+	s.broadcast()
+	s.mu.Unlock()
+	if s.active != nil {
+		s.seal()
+	}
+	return errors.Join(err, s.held.Close())
+}
