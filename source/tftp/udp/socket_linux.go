@@ -172,3 +172,13 @@ func asError(errno unix.Errno) error {
 	}
 	return errno
 }
+
+// Descriptors is how many files and sockets this process may have open. The
+// runtime has raised the limit as far as it may at the start of the program (package os).
+func Descriptors() int {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 1024 // what POSIX systems give a process by default
+	}
+	return int(min(limit.Cur, 1<<30))
+}

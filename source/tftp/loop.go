@@ -1,0 +1,306 @@
+package tftp
+
+import (
+	"net/netip"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"tallyman"
+	"tallyman/source/tftp/engine"
+	"tallyman/source/tftp/packet"
+	"tallyman/source/tftp/udp"
+)
+
+const (
+	requestBatch = 64
+	packetBatch  = 64
+	// smallPacket holds an ACK or an ERROR with its text; what is longer loses its end.
+	smallPacket = 576
+	// uploadArena is where DATA arrives, of all uploads in turn.
+	uploadArena = 1 << 20
+	// scratchSize is the longest piece of a file read at once: a window, or one block of the largest size.
+	scratchSize = 128 << 10
+	// descriptorsSpare are left to the rest of the program.
+	descriptorsSpare = 256
+	// mostTransfers bounds the memory of what runs at one time, wherever the limit of descriptors lies.
+	mostTransfers = 1 << 16
+)
+
+// loop serves all transfers on one goroutine: packets, deadlines and the
+// answers of workers come in, packets and evidence go out.
+type loop struct {
+	*Server
+	engine engine.Config
+	to     tallyman.Recorder
+
+	poll    *udp.Poll
+	mailbox *mailbox
+	workers *workers
+	lanes   lanes
+	table   table
+	wheel   wheel
+	half    halfOpen
+
+	requests, acks, uploads *udp.Inbox
+	outbox                  *udp.Outbox
+	scratch                 []byte
+	packet                  [smallPacket]byte
+	from                    udp.Addr
+
+	limited, illegible flood
+	details            details
+	batch              [2]tallyman.Evidence
+	ended, unused      []*transfer // of this turn; to be used again
+
+	origin    time.Time
+	now       time.Duration // since origin, of this turn
+	active    int           // transfers in the table
+	settled   int           // of them: stored uploads that only dally
+	most      int           // transfers that the descriptors suffice for
+	uploading int           // uploads that are not stored or removed yet
+	floodAt   time.Duration // when floods are told of next
+	stopping  atomic.Bool
+	until     time.Duration // end of the drain, once it has begun
+	draining  bool
+}
+
+func newLoop(s *Server, to tallyman.Recorder) (*loop, error) {
+	poll, err := udp.NewPoll()
+	if err != nil {
+		return nil, err
+	}
+	l := &loop{
+		Server: s, engine: s.cfg.engine(), to: to, poll: poll, mailbox: &mailbox{poll: poll},
+		lanes: lanes{poll: poll, homes: map[netip.Addr]*home{}}, table: table{},
+		half:     halfOpen{sources: map[netip.Addr]int{}},
+		requests: udp.NewInbox(requestBatch, requestBatch*(packet.MaxRequest+1)),
+		acks:     udp.NewInbox(packetBatch, packetBatch*smallPacket),
+		uploads:  udp.NewInbox(packetBatch, uploadArena),
+		outbox:   udp.NewOutbox(), scratch: make([]byte, scratchSize),
+		limited:   flood{reason: tallyman.RateLimited, what: "requests beyond the bound of unanswered transfers"},
+		illegible: flood{reason: tallyman.BadRequest, what: "requests that cannot be read"},
+		origin:    time.Now(),
+		most:      min(max(1, (udp.Descriptors()-descriptorsSpare)/2), mostTransfers),
+	}
+	for i := range s.ports {
+		if err := poll.Add(s.ports[i].socket, requestToken+uint64(i)); err != nil {
+			poll.Close()
+			return nil, err
+		}
+	}
+	l.workers = startWorkers(mostUploads, to, l.mailbox)
+	return l, nil
+}
+
+// requestToken marks request ports among the events; lanes count from 0 in the lower half.
+const requestToken = 1 << 63
+
+// run turns until the server is stopped and everything has ended.
+func (l *loop) run() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	for !l.drained() {
+		n := l.poll.Wait(l.patience())
+		l.now = time.Since(l.origin)
+		woken := false
+		for i := range n {
+			e, ok := l.poll.Event(i)
+			switch {
+			case !ok:
+				woken = true
+			case e.Token >= requestToken:
+				l.receiveRequests(&l.ports[e.Token-requestToken])
+			default:
+				if a := l.lanes.at(e.Token); a != nil {
+					l.receive(a, e.Fault)
+				}
+			}
+		}
+		if woken {
+			l.readMail()
+		}
+		for t := l.wheel.next(l.now); t != nil; t = l.wheel.next(l.now) {
+			l.tick(t)
+		}
+		l.tellFloods(false)
+		l.recycle()
+		if l.stopping.Load() {
+			l.drain()
+		}
+	}
+	l.tellFloods(true)
+}
+
+// patience is how long the loop may wait for packets.
+func (l *loop) patience() time.Duration {
+	d := l.wheel.wait(l.now)
+	if l.draining && (d < 0 || l.until-l.now < d) {
+		d = max(0, l.until-l.now)
+	}
+	return d
+}
+
+// drain stops taking requests and, when the time is up, ends what still runs.
+// An upload that a worker is storing is waited for: it ends by itself.
+func (l *loop) drain() {
+	if !l.draining {
+		l.draining, l.until = true, l.now+l.cfg.Drain
+		l.Close()
+	}
+	if l.now < l.until && l.active > l.settled {
+		return
+	}
+	l.until = l.now + time.Hour
+	for _, t := range l.table.all() {
+		l.perform(t, t.stop(l.now))
+	}
+}
+
+func (l *loop) drained() bool { return l.draining && l.active == 0 }
+
+// close gives back what the loop holds, after run.
+func (l *loop) close() {
+	l.workers.stop()
+	l.lanes.shutAll()
+	l.poll.Close()
+}
+
+// receive takes packets off a lane, one of a read or a batch, and reports
+// whether there were any.
+func (l *loop) receive(a *lane, fault bool) bool {
+	if fault {
+		l.faults(a)
+	}
+	if a.solo == nil || a.solo.op == tallyman.OpPut {
+		return l.receiveMany(a)
+	}
+	n, err := a.socket.Receive(l.packet[:], &l.from)
+	if err != nil {
+		return false
+	}
+	p := l.packet[:min(n, len(l.packet))]
+	if t := a.solo; t.peer.Same(&l.from) {
+		l.heard(t, p)
+	} else {
+		l.stranger(a, &l.from, p)
+	}
+	return true
+}
+
+// receiveMany takes a batch: the DATA of an upload, or ACKs on a shared lane.
+func (l *loop) receiveMany(a *lane) bool {
+	inbox := l.acks
+	if t := a.solo; t != nil {
+		inbox = l.uploads
+		inbox.Shape(packet.HeaderLen + t.grant.BlockSize + 1) // one more tells a block that is too large
+	}
+	if _, err := inbox.Receive(a.socket); err != nil {
+		return false
+	}
+	var in udp.Packet
+	for inbox.Next(&in) {
+		t := a.solo
+		if t == nil || !t.peer.Same(in.From) {
+			if t = l.table.on(in.From.AddrPort(), a); t == nil {
+				l.stranger(a, in.From, in.Payload)
+				continue
+			}
+		}
+		l.heard(t, in.Payload)
+	}
+	return true
+}
+
+// heard hands a packet of the client to its transfer.
+func (l *loop) heard(t *transfer, p []byte) {
+	if !t.heard {
+		t.heard = true
+		l.half.give(t)
+		if t.op == tallyman.OpPut {
+			l.tellOpened(t)
+		}
+	}
+	l.perform(t, t.packet(l.now, p))
+}
+
+// stranger answers a packet from a foreign port with ERROR 5 (RFC 1350 section
+// 4), unless it is an ERROR itself, or nobody uses the lane, or it comes from
+// who used it last: that one is late.
+func (l *loop) stranger(a *lane, from *udp.Addr, p []byte) {
+	if a.users == 0 || a.last.Same(from) {
+		return
+	}
+	l.counts.strangers.Add(1)
+	if a.solo != nil {
+		a.solo.strangers++
+	}
+	if op := packet.Opcode(p); op != packet.ERROR && op != 0 {
+		l.sendError(a, from, packet.Error{Code: packet.UnknownTID, Text: "unknown transfer"})
+	}
+}
+
+// faults ends the transfers whose clients' ports are closed.
+func (l *loop) faults(a *lane) {
+	var f udp.Fault
+	for a.socket.IsOpen() && a.socket.Fault(&f) {
+		if !f.Gone() {
+			continue
+		}
+		if t := l.table.on(f.About.AddrPort(), a); t != nil {
+			l.perform(t, t.gone(l.now))
+		}
+	}
+}
+
+// tick does what is due for t by now.
+func (l *loop) tick(t *transfer) {
+	if t.due <= l.now {
+		if t.tellAt <= l.now {
+			l.tell(t)
+		}
+		if t.deadline() <= l.now {
+			l.perform(t, t.tick(l.now))
+			return
+		}
+	}
+	l.schedule(t)
+}
+
+func (l *loop) schedule(t *transfer) {
+	t.due = min(t.deadline(), t.tellAt)
+	l.wheel.set(t)
+}
+
+// readMail takes what workers say.
+func (l *loop) readMail() {
+	for _, m := range l.mailbox.take() {
+		l.worked(&m.job)
+	}
+}
+
+// blank is a transfer to be filled.
+func (l *loop) blank() *transfer {
+	if n := len(l.unused); n > 0 {
+		t := l.unused[n-1]
+		l.unused = l.unused[:n-1]
+		return t
+	}
+	return &transfer{}
+}
+
+// recycle keeps what ended in this turn for new transfers. Until now somebody
+// up the stack may have looked at it.
+func (l *loop) recycle() {
+	for i, t := range l.ended {
+		*t = transfer{}
+		l.ended[i] = nil
+		if len(l.unused) < mostUnused {
+			l.unused = append(l.unused, t)
+		}
+	}
+	l.ended = l.ended[:0]
+}
+
+// mostUnused is how many transfers wait to be used again, about a kilobyte each.
+const mostUnused = 1024

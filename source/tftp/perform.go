@@ -1,0 +1,178 @@
+package tftp
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+
+	"tallyman"
+	"tallyman/source/tftp/engine"
+	"tallyman/source/tftp/packet"
+	"tallyman/source/tftp/udp"
+)
+
+// start sends the first reply.
+func (l *loop) start(t *transfer) {
+	if t.op == tallyman.OpPut {
+		l.uploading++
+		l.perform(t, t.write.Start(l.now, t.grant, l.engine))
+		return
+	}
+	do := t.read.Start(l.now, t.grant, l.engine)
+	if size := t.source.wireSize(); size >= 0 {
+		t.read.Final(t.grant.LastBlock(size))
+	}
+	l.perform(t, do)
+}
+
+// perform does what a machine asks for, and what that leads to.
+func (l *loop) perform(t *transfer, do engine.Do) {
+	if t.op == tallyman.OpPut && (do.Store != nil || do.Last) {
+		if r := l.take(t, do.Store, do.Last); r != nil {
+			do = t.refuse(l.now, r)
+		}
+	}
+	if do.Count > 0 {
+		if r := l.sendBlocks(t, do.From, do.Count); r != nil {
+			do = t.refuse(l.now, r)
+		}
+	}
+	switch {
+	case do.OACK:
+		l.send(t, t.grant.AppendOACK(l.packet[:0]))
+	case do.Ack:
+		l.send(t, packet.AppendAck(l.packet[:0], do.AckBlock))
+	case do.SendError:
+		l.sendError(t.lane, &t.peer, do.Error)
+	}
+	switch {
+	case t.ended:
+	case do.Done:
+		l.finish(t)
+	default:
+		l.schedule(t)
+	}
+}
+
+// send sends a small packet to the client. A fault of an earlier packet stops
+// it once.
+func (l *loop) send(t *transfer, p []byte) {
+	err := t.lane.socket.Send(p, &t.peer)
+	if l.told(t, err) {
+		err = t.lane.socket.Send(p, &t.peer)
+	}
+	if err != nil && !t.ended {
+		l.counts.unsent.Add(1)
+	}
+}
+
+// told reports whether err only tells of an earlier packet, to this client or
+// another one on its lane, so that sending is worth another try.
+func (l *loop) told(t *transfer, err error) bool {
+	var errno unix.Errno
+	if !errors.As(err, &errno) {
+		return false
+	}
+	switch errno {
+	case unix.ECONNREFUSED, unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EPROTO, unix.ENOPROTOOPT, unix.EMSGSIZE, unix.EACCES:
+		l.faults(t.lane)
+		return !t.ended
+	}
+	return false
+}
+
+// sendError sends an ERROR. If it is lost, nobody waits for it.
+func (l *loop) sendError(a *lane, to *udp.Addr, e packet.Error) {
+	var buf [128]byte
+	if err := a.socket.Send(packet.AppendError(buf[:0], e), to); err != nil {
+		if a.socket.Send(packet.AppendError(buf[:0], e), to) != nil {
+			l.counts.unsent.Add(1)
+		}
+	}
+}
+
+// sendBlocks sends DATA from..from+count-1, read from the file: what is sent
+// again is read again, so that a slow reader holds no buffer.
+func (l *loop) sendBlocks(t *transfer, from uint64, count int) *Refusal {
+	size := t.grant.BlockSize
+	acked := int64(t.read.Acked()) * int64(size)
+	for count > 0 {
+		n := min(count, packetBatch, len(l.scratch)/size)
+		data, err := t.source.load(l.scratch[:n*size], int64(from-1)*int64(size), acked)
+		if err != nil {
+			return refusalOf(err)
+		}
+		if len(data) < n*size { // the content ends here: with a short block, maybe an empty one
+			n = len(data)/size + 1
+			count = n
+			if t.text() {
+				t.read.Final(from+uint64(n)-1, len(data)%size)
+			}
+		}
+		if l.flush(t, data, from, n); t.ended {
+			return nil
+		}
+		from += uint64(n)
+		count -= n
+	}
+	return nil
+}
+
+// flush sends what is in the outbox. What the kernel does not take is lost as
+// on the wire: the client asks for it again.
+func (l *loop) flush(t *transfer, data []byte, from uint64, n int) {
+	l.fill(t, data, from, 0, n)
+	sent, err := l.outbox.Flush(t.lane.socket, &t.peer, &t.route, false)
+	if l.told(t, err) {
+		l.fill(t, data, from, sent, n)
+		var more int
+		more, err = l.outbox.Flush(t.lane.socket, &t.peer, &t.route, false)
+		sent += more
+	}
+	if err != nil && !t.ended {
+		l.counts.unsent.Add(uint64(n - sent))
+	}
+}
+
+// fill puts the DATA of data into the outbox: n blocks less those before first.
+func (l *loop) fill(t *transfer, data []byte, from uint64, first, n int) {
+	size := t.grant.BlockSize
+	for i := first; i < n; i++ {
+		low := min(i*size, len(data))
+		number := uint16(from + uint64(i)) // 65535 is followed by 0
+		l.outbox.Add(uint32(packet.DATA)<<16|uint32(number), data[low:min(low+size, len(data))])
+	}
+}
+
+// finish ends a transfer: it is recorded and forgotten.
+func (l *loop) finish(t *transfer) { l.end(t, true) }
+
+// forget ends a half-open transfer that has to make room. Its client may
+// never have existed: it is counted with those that were refused for the same reason.
+func (l *loop) forget(t *transfer) {
+	l.counts.limited.Add(1)
+	l.limited.add(t.client, t.lane.self, t.began)
+	l.end(t, false)
+}
+
+func (l *loop) end(t *transfer, tell bool) {
+	t.ended = true
+	l.wheel.remove(t)
+	l.table.remove(t)
+	l.active--
+	if !t.heard {
+		l.half.give(t)
+	}
+	if t.op == tallyman.OpPut {
+		l.endWrite(t, tell)
+		l.lanes.leave(t.lane, t)
+		return // a worker may have its store
+	}
+	if tell {
+		l.tellRead(t)
+	} else {
+		t.source.close(false)
+	}
+	l.lanes.leave(t.lane, t)
+	l.ended = append(l.ended, t)
+}

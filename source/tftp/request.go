@@ -1,0 +1,209 @@
+package tftp
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+	"time"
+
+	"tallyman"
+	"tallyman/source/tftp/engine"
+	"tallyman/source/tftp/packet"
+	"tallyman/source/tftp/udp"
+)
+
+// ask is a request under examination.
+type ask struct {
+	request packet.Request
+	op      tallyman.Op
+	peer    udp.Addr
+	client  netip.AddrPort
+	self    netip.AddrPort // the request port, at the address that was asked
+	said    packet.Error   // what the client is told, when the reason does not say it all
+}
+
+// receiveRequests takes a batch of datagrams off a request port.
+func (l *loop) receiveRequests(p *port) {
+	n, err := l.requests.Receive(p.socket)
+	if err != nil {
+		return
+	}
+	l.counts.requests.Add(uint64(n))
+	var in udp.Packet
+	for l.requests.Next(&in) {
+		r, err := packet.ParseRequest(in.Payload)
+		if err != nil || in.Cut {
+			l.malformed(&in, r, err)
+			continue
+		}
+		q := ask{request: r, op: tallyman.OpGet, peer: *in.From, client: in.From.AddrPort()}
+		if r.Op == packet.WRQ {
+			q.op = tallyman.OpPut
+		}
+		asked := in.Asked
+		if !asked.IsValid() {
+			asked = p.at.Addr()
+		}
+		q.self = netip.AddrPortFrom(asked, p.at.Port())
+		l.request(&q)
+	}
+}
+
+// request answers a request: again, as the transfer that it begins, with an ERROR or not at all.
+func (l *loop) request(q *ask) {
+	name := string(q.request.Name)
+	if t := l.table.same(q.client, q.op, name); t != nil && !l.anew(t) {
+		l.perform(t, t.repeat(l.now))
+		return
+	}
+	if ok, why, silent := l.gate(q.client.Addr()); !ok {
+		l.refuse(q, &Refusal{Reason: tallyman.NotAllowed, Text: why}, silent)
+		return
+	}
+	if !l.half.free(q.client.Addr()) || l.active >= l.most || q.op == tallyman.OpPut && l.uploading >= mostUploads {
+		l.counts.limited.Add(1)
+		l.limited.add(q.client, q.self, wall())
+		return
+	}
+	t, r := l.begin(q, name)
+	if r != nil {
+		l.refuse(q, r, false)
+		return
+	}
+	l.counts.served.Add(1)
+	l.active++
+	l.half.take(t)
+	l.table.add(t)
+	t.began = wall()
+	t.tellAt = l.now + quick
+	l.start(t)
+	if old := l.half.excess(); old != nil {
+		l.forget(old)
+	}
+}
+
+// repeatSpan is how long after the last progress of a transfer its request is
+// taken for one that was delayed on its way. After that the client has begun
+// again: a boot ROM asks from the same port after each reset.
+const repeatSpan = 2 * time.Second
+
+// anew reports whether a request that names a transfer of its client means a
+// new one, because the old one is over or stands still; it ends it then.
+func (l *loop) anew(t *transfer) bool {
+	// What the client sent before this request waits on the lane, and may be its last ACK.
+	for a := t.lane; !t.ended && t.heard && l.receive(a, false); {
+	}
+	if !t.ended && t.heard && l.now-t.progress() > repeatSpan {
+		if t.settled() {
+			l.perform(t, t.stop(l.now))
+		} else {
+			l.perform(t, t.gone(l.now))
+		}
+	}
+	return t.ended
+}
+
+// begin makes the transfer, or says why not.
+func (l *loop) begin(q *ask, raw string) (*transfer, *Refusal) {
+	if q.op == tallyman.OpGet && !l.cfg.Read {
+		return nil, &Refusal{Reason: tallyman.Policy, Text: "this server is write-only (serve.tftp.read is false)"}
+	}
+	if q.op == tallyman.OpPut && !l.cfg.Write {
+		return nil, &Refusal{Reason: tallyman.Policy, Text: "this server takes no uploads (serve.tftp.write is no)"}
+	}
+	if mode := q.request.Mode(); mode != packet.Octet && mode != packet.NetASCII {
+		q.said = packet.Error{Code: packet.IllegalOperation, Text: "unknown transfer mode"}
+		return nil, &Refusal{Reason: tallyman.BadRequest, Text: "unknown transfer mode " + tallyman.Escape(string(q.request.ModeName))}
+	}
+	wish := raw
+	if l.cfg.TrimNames {
+		wish = trimName(raw)
+	}
+	name, err := tallyman.ParseName(wish)
+	if err != nil {
+		return nil, &Refusal{Reason: tallyman.BadRequest, Text: err.Error()}
+	}
+	t := l.blank()
+	t.op, t.raw, t.options = q.op, raw, string(q.request.Options)
+	t.peer, t.client = q.peer, q.client
+	if q.op == tallyman.OpPut {
+		err = l.beginWrite(t, q, name)
+	} else {
+		err = l.beginRead(t, q, name)
+	}
+	if err != nil {
+		l.ended = append(l.ended, t)
+		return nil, refusalOf(err)
+	}
+	t.lane.enter(t)
+	return t, nil
+}
+
+func (l *loop) beginRead(t *transfer, q *ask, name tallyman.Name) error {
+	f, err := l.files.Open(name)
+	if err != nil {
+		return err
+	}
+	t.source = newSource(f, q.request.Mode() == packet.NetASCII)
+	t.grant, _ = engine.Negotiate(q.request, l.engine, t.source.wireSize()) // the mode was looked at before
+	t.lane, err = l.lanes.forRead(q.self.Addr(), &t.peer, func(a *lane) bool { return l.table.on(q.client, a) != nil })
+	if err != nil {
+		_ = f.Close()
+	}
+	return err
+}
+
+func (l *loop) beginWrite(t *transfer, q *ask, name tallyman.Name) error {
+	limits := l.engine
+	limits.ReceiveBuffer = mostRoom
+	grant, _ := engine.Negotiate(q.request, limits, -1)
+	if announced := grant.Announced; l.cfg.MaxSize > 0 && announced > l.cfg.MaxSize {
+		return l.tooLarge(announced)
+	}
+	u, err := l.files.Create(name, grant.Announced)
+	if err != nil {
+		return err
+	}
+	a, room, err := l.lanes.forUpload(q.self.Addr(), grant.Window*grant.BlockSize)
+	if err != nil {
+		u.Abort()
+		return err
+	}
+	limits.ReceiveBuffer = room
+	t.grant, _ = engine.Negotiate(q.request, limits, -1)
+	t.lane = a
+	t.sink = newSink(u, q.request.Mode() == packet.NetASCII, t.grant.Window*t.grant.BlockSize)
+	return nil
+}
+
+// refuse answers with an ERROR that leaves from a transfer port, and records the refusal.
+func (l *loop) refuse(q *ask, r *Refusal, silent bool) {
+	l.counts.refused.Add(1)
+	if q.said.Text == "" {
+		q.said = wireError(r.Reason)
+	}
+	if !silent {
+		a, err := l.lanes.forRead(q.self.Addr(), &q.peer, func(a *lane) bool { return l.table.on(q.client, a) != nil })
+		if err == nil {
+			q.self = a.self
+			l.sendError(a, &q.peer, q.said)
+			l.lanes.pass(a, &q.peer)
+		}
+	}
+	l.tellRefused(q, r, silent)
+}
+
+// malformed counts what is no request. It is never answered: answering a stray
+// ERROR with an ERROR would let two servers loop.
+func (l *loop) malformed(in *udp.Packet, r packet.Request, err error) {
+	l.counts.malformed.Add(1)
+	if errors.Is(err, packet.ErrNoRequest) {
+		return
+	}
+	l.illegible.add(in.From.AddrPort(), netip.AddrPortFrom(in.Asked, 0), wall())
+}
+
+// trimName takes off what boot ROMs append to names: 0xFF and control bytes.
+func trimName(raw string) string {
+	return strings.TrimRightFunc(raw, func(r rune) bool { return r < 0x20 || r == 0x7f || r == '\uFFFD' })
+}

@@ -1,0 +1,160 @@
+package tftp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"sync/atomic"
+	"syscall"
+
+	"tallyman"
+	"tallyman/source/tftp/udp"
+)
+
+// Server is a TFTP server; a [tallyman.Source].
+type Server struct {
+	cfg   Config
+	files Files
+	gate  Gate
+	log   *slog.Logger
+	host  string
+	proc  tallyman.Proc
+
+	ports  []port
+	counts counts
+}
+
+// port is a request port.
+type port struct {
+	socket udp.Socket
+	at     netip.AddrPort
+}
+
+// counts are totals since the start.
+type counts struct {
+	requests, served, refused, malformed, limited, strangers, unsent atomic.Uint64
+}
+
+// Counts are totals since the start, for metrics.
+type Counts struct {
+	Requests  uint64 // datagrams on the request port
+	Served    uint64 // transfers begun
+	Refused   uint64 // requests answered with an ERROR, or with silence because of who asked
+	Malformed uint64 // datagrams that were no request, answered with silence
+	Limited   uint64 // requests beyond the bound of half-open transfers, answered with silence
+	Strangers uint64 // packets on a transfer port of others than its client
+	Unsent    uint64 // packets that the kernel did not take
+}
+
+// Identity is how the server signs evidence.
+type Identity struct {
+	Host string
+	Proc tallyman.Proc
+}
+
+// Listen opens the request ports and starts nothing. Where there is no IPv6
+// a server on all addresses serves IPv4 alone.
+func Listen(cfg Config, files Files, gate Gate, who Identity, log *slog.Logger) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, files: files, gate: gate, log: log, host: who.Host, proc: who.Proc}
+	at, err := cfg.addresses()
+	if err != nil {
+		return nil, err
+	}
+	for try := 0; ; try++ {
+		err = s.open(at)
+		// A port that the kernel picked for IPv4 can be taken on IPv6.
+		if !errors.Is(err, syscall.EADDRINUSE) || at[0].Port() != 0 || try == 8 {
+			break
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Server) open(at []netip.AddrPort) error {
+	s.ports = nil
+	for i, a := range at {
+		if i > 0 {
+			a = netip.AddrPortFrom(a.Addr(), s.ports[0].at.Port())
+		}
+		socket, err := udp.Listen(a)
+		if i > 0 && (errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL)) {
+			s.log.Info("serving IPv4 alone", "reason", err)
+			continue
+		}
+		if err == nil {
+			a, err = socket.LocalAddr()
+		}
+		if err != nil {
+			socket.Close()
+			s.Close()
+			return listenError(a, err)
+		}
+		s.ports = append(s.ports, port{socket, a})
+	}
+	return nil
+}
+
+// listenError adds what can be done about it.
+func listenError(at netip.AddrPort, err error) error {
+	if errors.Is(err, os.ErrPermission) {
+		return fmt.Errorf("%w: ports below 1024 need CAP_NET_BIND_SERVICE: setcap it, run as root, or choose another port than %d", err, at.Port())
+	}
+	return err
+}
+
+// Addrs are the request ports.
+func (s *Server) Addrs() []netip.AddrPort {
+	out := make([]netip.AddrPort, len(s.ports))
+	for i, p := range s.ports {
+		out[i] = p.at
+	}
+	return out
+}
+
+// Close closes the request ports of a server that was never run.
+func (s *Server) Close() {
+	for i := range s.ports {
+		s.ports[i].socket.Close()
+	}
+}
+
+// Counts may be called at any time.
+func (s *Server) Counts() Counts {
+	c := &s.counts
+	return Counts{
+		Requests: c.requests.Load(), Served: c.served.Load(), Refused: c.refused.Load(), Malformed: c.malformed.Load(),
+		Limited: c.limited.Load(), Strangers: c.strangers.Load(), Unsent: c.unsent.Load(),
+	}
+}
+
+// Run serves until ctx ends. It then takes no new request, gives running
+// transfers the drain time, ends the rest with an ERROR, and returns when all
+// of it is recorded. It can be called once.
+func (s *Server) Run(ctx context.Context, to tallyman.Recorder) error {
+	l, err := newLoop(s, to)
+	if err != nil {
+		s.Close()
+		return fmt.Errorf("serve tftp: %w", err)
+	}
+	defer l.close()
+	told := make(chan struct{})
+	unwatch := context.AfterFunc(ctx, func() {
+		l.stopping.Store(true)
+		l.poll.Wake()
+		close(told)
+	})
+	l.run()
+	if !unwatch() {
+		<-told
+	}
+	return nil
+}
