@@ -83,38 +83,59 @@ func (u *Upload) openNearShelf() (shelf, error) {
 	return shelf{f}, err
 }
 
-// link gives the file that now has the name a second one on the shelf, made of its own time. added is false if it had one already.
-func (s shelf) link(u *Upload, old *unix.Stat_t) (kept string, added bool, err error) {
+// link gives the file that now has the name a second one on the shelf, made of its own time, unless it has one already. If that is by now another
+// file than old, old becomes it.
+func (s shelf) link(u *Upload, old *unix.Stat_t) (kept string, err error) {
+	var st unix.Stat_t
 	err = s.free(u.base, old, func(name string) error {
-		kept = name
 		err := s.tree.do("link", s.join(name), func() error { return unix.Linkat(u.dir.fd, u.base, s.fd, name, 0) })
-		if err == unix.EEXIST {
-			if st, look := lstat(s.fd, name); look == nil && sameFile(&st, old) {
-				return nil
-			}
-		}
-		added = err == nil
-		return err
-	})
-	return kept, added, err
-}
-
-// take moves the file under the temporary name to the shelf, with the time of the version that it is or will be.
-func (s shelf) take(u *Upload, version *unix.Stat_t) (kept string, err error) {
-	err = s.free(u.base, version, func(name string) error {
-		kept = name
-		err := s.tree.do("claim", s.join(name), func() error {
-			return unix.Renameat2(u.dir.fd, u.temp, s.fd, name, unix.RENAME_NOREPLACE)
-		})
-		if !is(err, unix.EINVAL, unix.ENOSYS) {
+		if err != nil && err != unix.EEXIST {
 			return err
 		}
-		if _, err := lstat(s.fd, name); err == nil {
-			return unix.EEXIST
+		var look error
+		if st, look = lstat(s.fd, name); look != nil {
+			return look
 		}
-		return s.tree.do("rename", s.join(name), func() error { return unix.Renameat(u.dir.fd, u.temp, s.fd, name) })
+		kept = name
+		if sameFile(&st, old) {
+			return nil
+		}
+		return err
+	})
+	if err != nil || sameFile(&st, old) {
+		return kept, err
+	}
+	*old = st
+	return s.take(s.fd, kept, u.base, &st)
+}
+
+// take moves a file to the shelf, under a name made of the time of the version that it is or will be. If it has such a name
+// already, the one that was given goes.
+func (s shelf) take(dir int, name, base string, version *unix.Stat_t) (kept string, err error) {
+	err = s.free(base, version, func(to string) error {
+		if kept = to; dir == s.fd && name == to {
+			return nil
+		}
+		err := s.tree.do("claim", s.join(to), func() error { return unix.Renameat2(dir, name, s.fd, to, unix.RENAME_NOREPLACE) })
+		if is(err, unix.EINVAL, unix.ENOSYS) {
+			if _, taken := lstat(s.fd, to); taken == unix.ENOENT {
+				return s.tree.do("rename", s.join(to), func() error { return unix.Renameat(dir, name, s.fd, to) })
+			}
+			err = unix.EEXIST
+		}
+		if err == unix.EEXIST && s.same(dir, name, to) {
+			return s.tree.do("unlink", s.join(to), func() error { return unix.Unlinkat(dir, name, 0) })
+		}
+		return err
 	})
 	return kept, err
+}
+
+// same reports whether a name in another folder and one on the shelf are the same file.
+func (s shelf) same(dir int, name, here string) bool {
+	a, errA := lstat(dir, name)
+	b, errB := lstat(s.fd, here)
+	return errA == nil && errB == nil && sameFile(&a, &b)
 }
 
 // free tries names from the version's time on, a millisecond apart, until one is not taken.

@@ -61,27 +61,29 @@ func (u *Upload) rename() error {
 
 // keep puts the temporary file in the place of the old one, which goes to .kept. ENOENT says that the old one has gone.
 //
-//	with links:     link old -> K, sync .kept, exchange temp and NAME; temp is now a second name of the old one: discard takes it away
+//	with links:     link NAME -> K, sync .kept, exchange temp and NAME; temp is now a second name of the old one: discard takes it away
 //	without links:  rename temp -> K, exchange K and NAME
 //
-// Between the two steps another upload may have taken NAME. The exchange then brings its file to us, and that one is kept too.
+// Between two steps another upload may take NAME, in this process or in another. So each step looks what it has got, and what turns out to be another
+// version than the one that was expected is kept too, once and under its own time. A link made for an exchange that then fails stays: another
+// upload may already count on it.
 func (u *Upload) keep(old *unix.Stat_t) (string, error) {
 	s, err := u.openShelf()
 	if err != nil {
 		return "", err
 	}
-	kept, added, err := s.link(u, old)
+	kept, err := s.link(u, old)
 	if err == unix.EXDEV {
 		s.close()
 		if s, err = u.openNearShelf(); err != nil {
 			return "", err
 		}
-		kept, added, err = s.link(u, old)
+		kept, err = s.link(u, old)
 	}
 	defer s.close()
 	switch {
 	case err == nil:
-		kept, err = u.keepByLink(s, old, kept, added)
+		kept, err = u.keepByLink(s, old, kept)
 	case is(err, unix.EPERM, unix.EOPNOTSUPP, unix.ENOSYS, unix.EMLINK):
 		// link(2): no links here, too many, or (proc_sys_fs(5), protected_hardlinks) none to the file of another user.
 		kept, err = u.keepByExchange(s, old)
@@ -93,59 +95,54 @@ func (u *Upload) keep(old *unix.Stat_t) (string, error) {
 	return u.tree.abs(s.join(kept)), nil
 }
 
-func (u *Upload) keepByLink(s shelf, old *unix.Stat_t, kept string, added bool) (string, error) {
-	err := s.sync(u.fd)
-	if err == nil {
-		err = u.exchange(u.dir.fd, u.temp)
-	}
-	if is(err, unix.EINVAL, unix.ENOSYS) {
-		err = u.rename()
-	}
-	if err != nil {
-		if added && err != unix.ENOENT {
-			s.remove(kept)
-		}
+func (u *Upload) keepByLink(s shelf, old *unix.Stat_t, kept string) (string, error) {
+	if err := s.sync(u.fd); err != nil {
 		return "", err
 	}
-	if u.temp == "" {
+	err := u.exchange(u.dir.fd, u.temp)
+	if is(err, unix.EINVAL, unix.ENOSYS) {
+		return kept, u.rename()
+	}
+	if err != nil {
+		return "", err
+	}
+	out, err := lstat(u.dir.fd, u.temp)
+	if err != nil || sameFile(&out, old) {
 		return kept, nil
 	}
-	if out, err := lstat(u.dir.fd, u.temp); err == nil && !sameFile(&out, old) {
-		return u.shelve(s, &out)
-	}
-	return kept, nil
-}
-
-func (u *Upload) keepByExchange(s shelf, old *unix.Stat_t) (string, error) {
-	kept, err := s.take(u, old)
-	if err != nil {
-		return "", err
-	}
-	if err = u.exchange(s.fd, kept); err == nil {
-		u.temp = ""
-		return kept, s.sync(u.fd)
-	}
-	if back := unix.Renameat(s.fd, kept, u.dir.fd, u.temp); back != nil {
-		s.remove(kept)
-	}
-	if is(err, unix.EINVAL, unix.ENOSYS) {
-		return "", refuse(tallyman.NotWritable, "%s: its file system has neither links nor exchange (or protects the file of another user), so the old version cannot be kept: set write: overwrite or create, or chown the file", u.shown())
-	}
-	return "", err
-}
-
-func (u *Upload) exchange(dir int, name string) error {
-	return u.tree.do("exchange", u.real, func() error {
-		return unix.Renameat2(dir, name, u.dir.fd, u.base, unix.RENAME_EXCHANGE)
-	})
-}
-
-// shelve keeps what another upload had stored under the name a moment ago.
-func (u *Upload) shelve(s shelf, version *unix.Stat_t) (string, error) {
-	kept, err := s.take(u, version)
-	if err != nil {
+	if kept, err = s.take(u.dir.fd, u.temp, u.base, &out); err != nil {
 		return "", err
 	}
 	u.temp = ""
 	return kept, s.sync(u.fd)
+}
+
+func (u *Upload) keepByExchange(s shelf, old *unix.Stat_t) (string, error) {
+	kept, err := s.take(u.dir.fd, u.temp, u.base, old)
+	if err != nil {
+		return "", err
+	}
+	if err = u.exchange(s.fd, kept); err != nil {
+		if back := unix.Renameat(s.fd, kept, u.dir.fd, u.temp); back != nil {
+			s.remove(kept)
+		}
+		if is(err, unix.EINVAL, unix.ENOSYS) {
+			return "", refuse(tallyman.NotWritable, "%s: its file system has neither links nor exchange (or protects the file of another user), so the old version cannot be kept: set write: overwrite or create, or chown the file", u.shown())
+		}
+		return "", err
+	}
+	u.temp = ""
+	if out, err := lstat(s.fd, kept); err == nil && !sameFile(&out, old) {
+		if kept, err = s.take(s.fd, kept, u.base, &out); err != nil {
+			return "", err
+		}
+	}
+	return kept, s.sync(u.fd)
+}
+
+// exchange swaps the final name with another one; both stand all the time.
+func (u *Upload) exchange(dir int, name string) error {
+	return u.tree.do("exchange", u.real, func() error {
+		return unix.Renameat2(dir, name, u.dir.fd, u.base, unix.RENAME_EXCHANGE)
+	})
 }
