@@ -18,14 +18,14 @@ type key struct {
 	proc        tallyman.Proc
 }
 
-// keysOf returns the keys of the evidence. Our own servers name a transfer by both ends and the time of its request; a foreign server that forks for
-// each transfer is named by its process.
+// keysOf returns the keys of the evidence. Our own server, one process for all transfers, names a transfer by both ends and the time of its request; a
+// foreign server that forks for each transfer is named by its process.
 func keysOf(e *tallyman.Evidence) []key {
 	keys := make([]key, 0, 2)
 	if e.Peer.IsValid() && !e.Began.IsZero() {
 		keys = append(keys, key{host: e.Host, proto: e.Proto, peer: e.Peer, self: e.Self, began: e.Began.UnixMicro()})
 	}
-	if e.Proc.PID != 0 {
+	if e.Proc.PID != 0 && e.Witness != "server" {
 		keys = append(keys, key{host: e.Host, proto: e.Proto, proc: e.Proc})
 	}
 	return keys

@@ -248,3 +248,15 @@ func event(e *tallyman.Evidence, id tallyman.UUID) *tallyman.Event {
 		User: e.User, Proc: e.Proc, Path: e.Path, Login: e.Session, Text: e.Err,
 	}
 }
+
+// Running returns the transfers of which no witness has yet said how they ended, as they are judged now.
+func (j *Join) Running() []*tallyman.Transfer {
+	var out []*tallyman.Transfer
+	for c := range j.open {
+		t := c.judge()
+		t.ID, t.Rev = c.id, c.rev
+		out = append(out, t)
+	}
+	slices.SortFunc(out, func(a, b *tallyman.Transfer) int { return a.ID.Compare(b.ID) })
+	return out
+}

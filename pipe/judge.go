@@ -1,0 +1,240 @@
+package pipe
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"tallyman"
+	"tallyman/spool"
+)
+
+// judge hands entries of the spool to the join and returns what they changed.
+func (p *Pipe) judge(entries []spool.Entry) []tallyman.Record {
+	for i := range entries {
+		en := &entries[i]
+		e, err := p.evidence(en)
+		if err != nil {
+			e = p.blind(en.ID, 1, "an entry of the spool could not be read: "+err.Error())
+		}
+		p.join.Add(e)
+	}
+	return p.join.Changed()
+}
+
+// evidence decodes one entry. A hole is a gap: what stood there was damaged on the disk.
+func (p *Pipe) evidence(en *spool.Entry) (tallyman.Evidence, error) {
+	if n := en.Lost; n > 0 {
+		return p.blind(en.ID, int64(n), "entries of the spool were damaged on the disk"), nil
+	}
+	e, rest, err := tallyman.DecodeEvidence(en.Payload, nil)
+	if err == nil && len(rest) > 0 {
+		err = fmt.Errorf("%d bytes follow it", len(rest))
+	}
+	if err != nil {
+		return tallyman.Evidence{}, err
+	}
+	e.ID = en.ID
+	return e, nil
+}
+
+// blind is the evidence of a gap in our own books.
+func (p *Pipe) blind(at tallyman.ID, lost int64, why string) tallyman.Evidence {
+	now := p.seen()
+	return tallyman.Evidence{
+		ID: at, Time: now, Seen: now, Began: now, Host: p.host, Witness: "server", Kind: tallyman.KindGap, Size: -1, Expected: -1, Moved: lost, Err: why,
+	}
+}
+
+// position begins reading behind what the ledger holds: its own mark decides, not the spool's. A ledger that knows more than the spool means that
+// the spool was lost or is an older copy: Seek begins a new epoch, and tells the loss as a hole. A ledger that knows less than it did when the spool
+// last heard of it was restored from a backup: that begins a new epoch too, and what the spool has already forgotten is a hole.
+func (p *Pipe) position(ctx context.Context) error {
+	mark, err := p.ledger.Committed(ctx, p.spool.Agent())
+	if err != nil {
+		return fmt.Errorf("ask the ledger how far it is: %w", err)
+	}
+	if p.reader, err = p.spool.Reader(ledgerReader); err != nil {
+		return fmt.Errorf("open spool for the ledger: %w", err)
+	}
+	if known := markOf(p.spool, ledgerReader); known.Seq > 0 && mark.Compare(known) < 0 {
+		const why = "the ledger is older than the spool: it was restored from a backup"
+		p.log.Warn("new epoch", "why", why, "ledger", mark.Seq, "spool", known.Seq)
+		if err := p.spool.NewEpoch(why); err != nil {
+			return fmt.Errorf("begin a new epoch: %w", err)
+		}
+	}
+	if err := p.reader.Seek(mark); err != nil {
+		return fmt.Errorf("find the ledger's place in the spool: %w", err)
+	}
+	p.done = mark
+	return nil
+}
+
+// ledgerReader is the name under which the spool keeps the ledger's place.
+const ledgerReader = "ledger"
+
+// markOf returns how far a reader of the spool has come.
+func markOf(s *spool.Spool, name string) tallyman.ID {
+	for _, r := range s.Status().Readers {
+		if r.Name == name {
+			return r.Mark
+		}
+	}
+	return tallyman.ID{}
+}
+
+// restore puts back what was running, and what a boot search may still need.
+func (p *Pipe) restore(ctx context.Context) error {
+	for _, q := range []tallyman.Query{
+		{Open: true, Evidence: true},
+		{From: p.seen().Add(-35 * time.Second), Evidence: true, Limit: batchSize},
+	} {
+		for t, err := range p.ledger.Transfers(ctx, q) {
+			if err != nil {
+				return fmt.Errorf("read what was running: %w", err)
+			}
+			if t.Merged.IsZero() && len(t.Evidence) > 0 && (q.Open || t.Judgement.Verdict != tallyman.Active) {
+				p.join.Restore(t)
+			}
+		}
+	}
+	return nil
+}
+
+// catchUp judges all that the spool holds, then settles what was running when the program died.
+func (p *Pipe) catchUp(ctx context.Context) error {
+	if err := p.readAll(ctx); err != nil {
+		return err
+	}
+	if p.orphan == nil {
+		return nil
+	}
+	orphans := p.join.Running()
+	for _, t := range orphans {
+		if err := p.Commit(ctx, p.orphan(t)); err != nil {
+			return fmt.Errorf("settle what was running: %w", err)
+		}
+	}
+	if len(orphans) > 0 {
+		p.log.Info("settled transfers that were running when the program ended", "transfers", len(orphans))
+	}
+	return p.readAll(ctx)
+}
+
+// readAll judges everything that was recorded up to now.
+func (p *Pipe) readAll(ctx context.Context) error {
+	last, err := p.spool.Append()
+	if err == nil {
+		err = p.spool.Sync(ctx, last)
+	}
+	if err != nil {
+		return fmt.Errorf("sync spool: %w", err)
+	}
+	for p.done.Compare(last) < 0 && last.Seq > 0 {
+		entries, err := p.reader.Next(ctx, batchSize)
+		if err != nil {
+			return fmt.Errorf("read spool: %w", err)
+		}
+		if err := p.take(ctx, entries); err != nil {
+			return fmt.Errorf("judge what the spool holds: %w", err)
+		}
+	}
+	return nil
+}
+
+// post puts records into the outbox, before the ledger has them: a crash in between gives the sinks a copy with the same id, never a loss.
+func (p *Pipe) post(ctx context.Context, b tallyman.Batch) error {
+	if p.outbox == nil || len(b.Records) == 0 {
+		return nil
+	}
+	payloads := make([][]byte, len(b.Records))
+	for i, r := range b.Records {
+		line, err := json.Marshal(r)
+		if err != nil {
+			return fmt.Errorf("write a record as JSON: %w", err)
+		}
+		payloads[i] = line
+	}
+	if _, err := p.outbox.Commit(ctx, payloads...); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if p.dropped.Add(int64(len(payloads))) == int64(len(payloads)) {
+			p.log.Error("records for the sinks are dropped: the ledger has them", "err", err)
+		}
+	}
+	return nil
+}
+
+// pump brings records from the outbox to one sink, at its pace.
+func (p *Pipe) pump(ctx context.Context, name string, sink tallyman.Sink, r *spool.Reader) {
+	for ctx.Err() == nil {
+		entries, err := r.Next(ctx, batchSize)
+		if err != nil {
+			if ctx.Err() == nil {
+				p.log.Error("outbox not read", "sink", name, "err", err)
+			}
+			return
+		}
+		b := tallyman.Batch{Mark: entries[len(entries)-1].ID}
+		for i := range entries {
+			b.Records = append(b.Records, p.letter(&entries[i], name))
+		}
+		if p.insist(ctx, name, sink, b) != nil {
+			return
+		}
+		if err := r.Commit(b.Mark); err != nil {
+			p.log.Error("mark of a sink not moved", "sink", name, "err", err)
+			return
+		}
+		p.mu.Lock()
+		close(p.turn)
+		p.turn = make(chan struct{})
+		p.mu.Unlock()
+	}
+}
+
+// letter reads a record from the outbox. What was damaged on the disk is told to the sink as a gap.
+func (p *Pipe) letter(en *spool.Entry, name string) tallyman.Record {
+	lost, why := int64(en.Lost), "records in the outbox were damaged on the disk"
+	if lost == 0 {
+		r, err := tallyman.UnmarshalRecord(en.Payload)
+		if err == nil {
+			return r
+		}
+		lost, why = 1, "a record in the outbox could not be read: "+err.Error()
+	}
+	now := p.seen()
+	return &tallyman.Gap{ID: tallyman.DrawUUID(now, en.ID), Host: p.host, Witness: name, From: now, To: now, Lost: lost, Why: why}
+}
+
+// waitSinks returns when every sink has taken all that is in the outbox.
+func (p *Pipe) waitSinks(ctx context.Context) error {
+	last, err := p.outbox.Append()
+	if err != nil {
+		return err
+	}
+	for {
+		p.mu.Lock()
+		turn := p.turn
+		p.mu.Unlock()
+		behind := ""
+		for name := range p.sinks {
+			if markOf(p.outbox, name).Compare(last) < 0 && last.Seq > 0 {
+				behind = name
+			}
+		}
+		if behind == "" {
+			return nil
+		}
+		select {
+		case <-turn:
+		case <-p.finished:
+			return fmt.Errorf("%s did not take all records", behind)
+		case <-ctx.Done():
+			return fmt.Errorf("%s did not take all records: %w", behind, context.Cause(ctx))
+		}
+	}
+}
