@@ -70,11 +70,9 @@ func number(options packet.Options, name string, lo, hi int64) (int64, bool) {
 		if c < '0' || c > '9' {
 			return 0, false
 		}
-		n = n*10 + uint64(c-'0') // 19 digits fit
+		n = n*10 + uint64(c-'0')
 	}
-	if n > 1<<63-1 {
-		return 0, false
-	}
+	// 19 digits fit 64 bit; what does not fit 63 is negative and so below lo.
 	return int64(n), int64(n) >= lo && int64(n) <= hi
 }
 

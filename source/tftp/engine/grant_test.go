@@ -137,6 +137,13 @@ func TestConfiguredLimitsLowerWhatIsGranted(t *testing.T) {
 	if want := "blksize=1428 timeout=2 windowsize=4"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
+	cfg.MaxReadWindow, cfg.ReceiveBuffer = 1000, 1000
+	if got := oack(t, "RRQ f octet blksize=1428 windowsize=4", cfg, 1); got != "blksize=1428 windowsize=1" {
+		t.Errorf("a read with room for less than a block: got %q", got)
+	}
+	if got := oack(t, "WRQ f octet blksize=1428 windowsize=4", cfg, 1); got != "blksize=1428 windowsize=1" {
+		t.Errorf("a write with room for less than a block: got %q", got)
+	}
 	if got := oack(t, "RRQ f octet timeout=3", cfg, 1); got != "plain" {
 		t.Errorf("a timeout of 3s with give-up at 6s: got %q", got)
 	}

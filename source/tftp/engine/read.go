@@ -96,7 +96,6 @@ func (r *Read) Tick(now time.Duration) Do {
 		return Do{}
 	case r.state == running:
 		r.timer.expire()
-		r.partial = false
 		return r.flight(now)
 	case r.repeats == 0:
 		r.due = Never

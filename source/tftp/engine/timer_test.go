@@ -73,6 +73,11 @@ func TestOnlyPacketsSentOnceAreMeasured(t *testing.T) {
 	s.tick("DATA 3")
 	s.after(ms).ack(3, "DATA 4")
 	f(8 * ms)
+
+	s, r = reading(t, "RRQ f octet tsize=0", 100_000, "OACK")
+	s.tick("OACK")
+	s.after(ms).ack(0, "DATA 1")
+	f(0)
 }
 
 func TestPathSlowerThanTheTimerIsLearnt(t *testing.T) {
@@ -98,6 +103,23 @@ func TestPathSlowerThanTheTimerIsLearnt(t *testing.T) {
 	}
 }
 
+func TestClientThatWasHardToReachBeginsWithTheFirstTimer(t *testing.T) {
+	f := func(s *script) {
+		t.Helper()
+		if wait := s.m.Deadline() - s.now; wait != firstRTO {
+			t.Errorf("waits %v", wait)
+		}
+	}
+	s, _ := reading(t, "RRQ f octet tsize=0", 100_000, "OACK")
+	s.tick("OACK")
+	s.ack(0, "DATA 1")
+	f(s)
+	s, _ = writing(t, "WRQ f octet", "ACK 0")
+	s.tick("ACK 0")
+	s.data(1, 512, "STORE 512 ACK 1")
+	f(s)
+}
+
 func TestUploadMeasuresFromAckToData(t *testing.T) {
 	s, w := writing(t, "WRQ f octet windowsize=4", "OACK")
 	s.after(10*ms).data(1, 512, "STORE 512")
@@ -110,5 +132,13 @@ func TestUploadMeasuresFromAckToData(t *testing.T) {
 	s.after(10*ms).data(5, 512, "STORE 512")
 	if got := w.Outcome().RTT; got != 10*ms {
 		t.Errorf("a pause inside a window was measured: %v", got)
+	}
+	s.data(6, 512, "STORE 512")
+	s.data(7, 512, "STORE 512")
+	s.data(8, 512, "STORE 512 ACK 8")
+	s.tick("ACK 8")
+	s.after(ms).data(9, 512, "STORE 512")
+	if got := w.Outcome().RTT; got != 10*ms {
+		t.Errorf("the answer to a repeated ACK was measured: %v", got)
 	}
 }

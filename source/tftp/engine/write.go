@@ -193,7 +193,7 @@ func (w *Write) data(now time.Duration, block uint16, payload []byte) Do {
 		return w.next(now, payload)
 	case ahead > 1 && ahead <= w.window:
 		return w.ahead(now)
-	case behind < w.window && behind < w.taken:
+	case behind < maxWindow && behind < w.taken:
 		return w.repeated(now, w.taken-behind)
 	}
 	w.out.Strays++
@@ -252,6 +252,9 @@ func (w *Write) ahead(now time.Duration) Do {
 // this block on, so the ACK is due where that one ends.
 func (w *Write) repeated(now time.Duration, block uint64) Do {
 	w.out.Duplicates++
+	if block+w.window <= w.taken {
+		return Do{} // the client sent a later one since, so it has the ACK: a copy that was long on its way
+	}
 	if w.window == 1 {
 		if now-w.sentAt < min(w.timer.rto()/2, pause) {
 			return Do{}

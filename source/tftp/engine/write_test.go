@@ -104,8 +104,9 @@ func TestRepeatedDataAfterALostAckIsAcknowledgedAgain(t *testing.T) {
 	s.after(ms).data(1, 512, "STORE 512 ACK 1")
 	s.after(time.Second).data(1, 512, "ACK 1")
 	s.after(ms).data(1, 512, "") // a copy made on the way
-	s.data(2, 1, "STORE 1 LAST")
-	if out := w.Outcome(); out.Duplicates != 2 || out.Retransmits != 1 {
+	s.data(2, 512, "STORE 512 ACK 2")
+	s.after(2*time.Second).data(1, 512, "") // a copy that was long on its way: ACK 1 has arrived
+	if out := w.Outcome(); out.Duplicates != 3 || out.Retransmits != 1 {
 		t.Errorf("%+v", out)
 	}
 }
@@ -142,7 +143,9 @@ func TestDallyOutlastsTheTimeoutOfTheClient(t *testing.T) {
 	s, w := writing(t, "WRQ f octet timeout=10", "OACK")
 	s.data(1, 1, "STORE 1 LAST")
 	s.expect(w.Stored(s.now), "ACK 1")
-	s.after(10*time.Second).data(1, 1, "ACK 1")
+	s.after(10 * time.Second)
+	s.expect(w.Tick(s.now), "")
+	s.data(1, 1, "ACK 1")
 	s.tick("DONE")
 	s.ended(Stored)
 }
@@ -239,6 +242,32 @@ func TestRepeatedWindowAfterALostAckIsAcknowledgedOnceWhereItEnds(t *testing.T) 
 	s.data(7, 512, "STORE 512")
 	s.data(8, 512, "STORE 512")
 	s.data(9, 512, "STORE 512 ACK 9")
+}
+
+func TestDoubledEndOfAWindowDoesNotShortenTheNextOne(t *testing.T) {
+	s, _ := writing(t, "WRQ f octet windowsize=4", "OACK")
+	for block := uint64(1); block < 4; block++ {
+		s.data(block, 512, "STORE 512")
+	}
+	s.data(4, 512, "STORE 512 ACK 4")
+	s.data(4, 512, "")
+	for block := uint64(5); block < 8; block++ {
+		s.data(block, 512, "STORE 512")
+	}
+	s.data(8, 512, "STORE 512 ACK 8")
+}
+
+func TestWindowAndGapRepeatedAfterTheTimerAreAnsweredAgain(t *testing.T) {
+	s, _ := writing(t, "WRQ f octet windowsize=2", "OACK")
+	s.data(1, 512, "STORE 512")
+	s.data(2, 512, "STORE 512 ACK 2")
+	for range 2 {
+		s.data(1, 512, "ACK 2")
+		s.data(1, 512, "")
+		s.data(4, 512, "ACK 2")
+		s.data(4, 512, "")
+		s.tick("ACK 2")
+	}
 }
 
 func TestRepeatedWindowIsAcknowledgedWhereTheClientsOneEnds(t *testing.T) {
