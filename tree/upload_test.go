@@ -281,6 +281,44 @@ func TestNamesOfAnyBytesAreStoredAsTheyAre(t *testing.T) {
 	}
 }
 
+func TestUploadStaysTheSameFileWhenItGetsItsName(t *testing.T) {
+	f := func(step tallyman.Step, mode tree.Mode) {
+		t.Helper()
+		root := t.TempDir()
+		put(t, filepath.Join(root, "f"), "old")
+		tr := open(t, root, tree.Config{Step: step})
+		u, err := tr.Create(named(t, "f"), tree.UploadOptions{Mode: mode})
+		if err != nil {
+			t.Fatal(err)
+		}
+		was := u.Identity()
+		if _, err := u.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		is, err := tree.Identify(u.Path())
+		if err != nil || is.Dev != was.Dev || is.Ino != was.Ino || was.Ino == 0 {
+			t.Errorf("mode %d: %+v became %+v, %v", mode, was, is, err)
+		}
+	}
+	f(nil, tree.Keep)
+	f(without(unix.EPERM, "link"), tree.Keep)
+	f(nil, tree.Overwrite)
+	if _, err := tree.Identify(filepath.Join(t.TempDir(), "none\n")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestDiskSizeIsThatOfTheRoot(t *testing.T) {
+	root := t.TempDir()
+	var st unix.Statfs_t
+	if err := unix.Statfs(root, &st); err != nil {
+		t.Fatal(err)
+	}
+	if size, err := open(t, root, tree.Config{}).DiskSize(); err != nil || size != st.Blocks*uint64(st.Bsize) {
+		t.Errorf("%d, %v", size, err)
+	}
+}
+
 // TestEveryFailingOperationLeavesTheOldFileOrTheNewOne fails each file operation of an upload in turn.
 func TestEveryFailingOperationLeavesTheOldFileOrTheNewOne(t *testing.T) {
 	for _, fail := range []struct {
