@@ -200,13 +200,9 @@ func (p *Pipe) insist(ctx context.Context, name string, to tallyman.Sink, b tall
 // Drain writes everything that was recorded, then stops. The sources must have ended. When ctx ends first, what is not in the ledger stays in
 // the spool for the next start.
 func (p *Pipe) Drain(ctx context.Context) error {
-	p.tellLoss()
-	last, err := p.spool.Append()
-	if err == nil {
-		err = p.spool.Sync(ctx, last)
-	}
-	if err == nil {
-		err = p.wait(ctx, last)
+	err := p.settle(ctx)
+	if err == nil && p.losing.Load() {
+		err = p.settle(ctx) // there was no room for the gap, and now there is
 	}
 	if err == nil && p.outbox != nil {
 		err = p.waitSinks(ctx)
@@ -217,6 +213,19 @@ func (p *Pipe) Drain(ctx context.Context) error {
 		return fmt.Errorf("drain: %w: the rest waits in the spool", err)
 	}
 	return nil
+}
+
+// settle returns when all that was recorded is in the ledger.
+func (p *Pipe) settle(ctx context.Context) error {
+	p.tellLoss()
+	last, err := p.spool.Append()
+	if err == nil {
+		err = p.spool.Sync(ctx, last)
+	}
+	if err == nil {
+		err = p.wait(ctx, last)
+	}
+	return err
 }
 
 // wait returns when the evidence up to last is in the ledger.
