@@ -125,11 +125,8 @@ func (p *Pipe) catchUp(ctx context.Context) error {
 
 // readAll judges everything that was recorded up to now.
 func (p *Pipe) readAll(ctx context.Context) error {
-	last, err := p.spool.Append()
-	if err == nil {
-		err = p.spool.Sync(ctx, last)
-	}
-	if err != nil {
+	last := p.spool.Status().Newest
+	if err := p.spool.Sync(ctx, last); err != nil {
 		return fmt.Errorf("sync spool: %w", err)
 	}
 	for p.done.Compare(last) < 0 && last.Seq > 0 {
@@ -212,10 +209,7 @@ func (p *Pipe) letter(en *spool.Entry, name string) tallyman.Record {
 
 // waitSinks returns when every sink has taken all that is in the outbox.
 func (p *Pipe) waitSinks(ctx context.Context) error {
-	last, err := p.outbox.Append()
-	if err != nil {
-		return err
-	}
+	last := p.outbox.Status().Newest
 	for {
 		p.mu.Lock()
 		turn := p.turn

@@ -218,14 +218,11 @@ func (p *Pipe) Drain(ctx context.Context) error {
 // settle returns when all that was recorded is in the ledger.
 func (p *Pipe) settle(ctx context.Context) error {
 	p.tellLoss()
-	last, err := p.spool.Append()
-	if err == nil {
-		err = p.spool.Sync(ctx, last)
+	last := p.spool.Status().Newest
+	if err := p.spool.Sync(ctx, last); err != nil {
+		return err
 	}
-	if err == nil {
-		err = p.wait(ctx, last)
-	}
-	return err
+	return p.wait(ctx, last)
 }
 
 // wait returns when the evidence up to last is in the ledger.
