@@ -49,12 +49,12 @@ func (g game) play(t testing.TB) played {
 	var end *client
 	if g.upload {
 		w := &writer{client: c, eager: g.eager}
-		w.content = content(random, g.octets)
+		w.content = content(g.seed, g.octets)
 		w.start(n)
 		n.run(t, w, s)
 		end = &w.client
 	} else {
-		s.content = content(random, g.octets)
+		s.content = content(g.seed, g.octets)
 		r := &reader{client: c}
 		r.start(n)
 		n.run(t, r, s)
@@ -144,7 +144,7 @@ func TestVerdictsAreHonestOnAnyNetwork(t *testing.T) {
 func TestFivePercentLossFailsNoTransfer(t *testing.T) {
 	f := func(name string, g game, limit time.Duration) {
 		t.Helper()
-		const games = 400
+		const games = 200
 		var times []time.Duration
 		packets := 0
 		for seed := range uint64(games) {

@@ -379,11 +379,9 @@ func (w *writer) tick(n *network) {
 	}
 }
 
-// content is bytes that differ from block to block.
-func content(random *rand.Rand, size int) []byte {
+// content is bytes that differ from block to block, and with the seed.
+func content(seed uint64, size int) []byte {
 	p := make([]byte, size)
-	for i := range p {
-		p[i] = byte(random.Uint32())
-	}
+	_, _ = rand.NewChaCha8([32]byte{0: byte(seed), 1: byte(seed >> 8)}).Read(p) // never fails (its documentation)
 	return p
 }

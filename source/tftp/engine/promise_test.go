@@ -120,3 +120,32 @@ func writeUnderAnyPackets(t *rapid.T) {
 		}
 	}
 }
+
+func BenchmarkReadPerBlock(b *testing.B) {
+	r := &Read{}
+	r.Start(0, plainGrant(1), Defaults())
+	var p [4]byte
+	now := time.Duration(0)
+	for block := uint16(0); b.Loop(); {
+		block++
+		now += 10 * time.Microsecond
+		if r.Packet(now, packet.AppendAck(p[:0], block)).Count != 1 {
+			b.Fatal("no DATA")
+		}
+	}
+}
+
+func BenchmarkWritePerBlock(b *testing.B) {
+	w := &Write{}
+	w.Start(0, plainGrant(1), Defaults())
+	p := make([]byte, 12)
+	now := time.Duration(0)
+	for block := uint16(0); b.Loop(); {
+		block++
+		now += 10 * time.Microsecond
+		packet.AppendData(p[:0], block)
+		if !w.Packet(now, p).Ack {
+			b.Fatal("no ACK")
+		}
+	}
+}

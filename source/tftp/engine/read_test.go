@@ -276,7 +276,7 @@ func TestBlockNumbersWrapToZero(t *testing.T) {
 
 func TestReadLargerThanFourGiBIsCountedWhole(t *testing.T) {
 	const size = 1<<32 + 12345
-	s, r := reading(t, "RRQ f octet blksize=1428", size, "OACK")
+	s, r := reading(t, "RRQ f octet blksize=65464", size, "OACK")
 	do := r.Packet(s.now, packet.AppendAck(nil, 0))
 	var p [4]byte
 	for !do.Done {
