@@ -17,6 +17,9 @@ import (
 // batchSize is how much evidence is judged and committed at once, at the most.
 const batchSize = 4096
 
+// roomAfter is how long Drain waits before it tries again to record a gap.
+const roomAfter = 10 * time.Millisecond
+
 // advance is how often a quiet pipe looks for what fell silent, and for losses to tell.
 const advance = time.Second
 
@@ -201,8 +204,14 @@ func (p *Pipe) insist(ctx context.Context, name string, to tallyman.Sink, b tall
 // the spool for the next start.
 func (p *Pipe) Drain(ctx context.Context) error {
 	err := p.settle(ctx)
-	if err == nil && p.losing.Load() {
-		err = p.settle(ctx) // there was no room for the gap, and now there is
+	for err == nil && p.losing.Load() {
+		// The spool was full, too full for the gap record. It is empty now, and makes room at its next round.
+		select {
+		case <-time.After(roomAfter):
+			err = p.settle(ctx)
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		}
 	}
 	if err == nil && p.outbox != nil {
 		err = p.waitSinks(ctx)
