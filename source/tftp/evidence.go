@@ -24,16 +24,31 @@ const (
 // wall is the time that evidence carries.
 func wall() time.Time { return tallyman.Clean(time.Now()) }
 
-// about is what all evidence of a transfer has in common.
-func (l *loop) about(t *transfer, kind tallyman.Kind, at time.Time) tallyman.Evidence {
-	e := tallyman.Evidence{
-		Time: at, Began: t.began, Kind: kind,
-		Host: l.host, Witness: witness, Proto: proto, Op: t.op, Proc: l.proc,
-		Peer: t.client, Self: t.lane.self, Name: t.raw,
+// teller writes evidence. It belongs to one goroutine: it reuses its memory.
+type teller struct {
+	to      tallyman.Recorder
+	host    string
+	proc    tallyman.Proc
+	details details
+	batch   [2]tallyman.Evidence
+}
+
+// sign is evidence of our own about nothing yet.
+func (w *teller) sign(kind tallyman.Kind, at, began time.Time) tallyman.Evidence {
+	return tallyman.Evidence{
+		Kind: kind, Time: at, Began: began,
+		Host: w.host, Witness: witness, Proto: proto, Proc: w.proc,
 		Size: -1, Moved: -1, Expected: -1,
 	}
+}
+
+// about is what all evidence of a transfer has in common.
+func (w *teller) about(t *transfer, kind tallyman.Kind, at time.Time) tallyman.Evidence {
+	e := w.sign(kind, at, t.began)
+	e.Op, e.Peer, e.Self, e.Name = t.op, t.client, t.lane.self, t.raw
 	if t.op == tallyman.OpPut {
-		e.Path, e.Expected = t.sink.store.upload.Path(), t.grant.Announced
+		u := t.sink.store.upload
+		e.Path, e.File, e.Expected = u.Path(), u.Handle(), t.grant.Announced
 		return e
 	}
 	e.Path, e.File, e.Size = t.source.file.Path(), t.source.file.Handle(), t.source.size
@@ -41,36 +56,35 @@ func (l *loop) about(t *transfer, kind tallyman.Kind, at time.Time) tallyman.Evi
 	return e
 }
 
-// tellOpened says that the transfer runs.
-func (l *loop) tellOpened(t *transfer) {
-	l.batch[0], l.batch[1] = l.about(t, tallyman.KindRequest, t.began), l.about(t, tallyman.KindOpened, t.began)
-	l.batch[1].Details = l.details.running(t)
-	l.to.Record(l.batch[:]...)
-	t.opened, t.tellAt = true, l.now+progressEvery
+// opened says that the transfer runs.
+func (w *teller) opened(t *transfer, now time.Duration) {
+	w.batch[0], w.batch[1] = w.about(t, tallyman.KindRequest, t.began), w.about(t, tallyman.KindOpened, t.began)
+	w.batch[1].Details = w.details.running(t)
+	w.to.Record(w.batch[:]...)
+	t.opened, t.tellAt = true, now+progressEvery
 }
 
 // tell says what is due: that a read has become a long one, or how far a
 // transfer is. Of a client that has not answered yet, and may not exist, only the end is told.
-func (l *loop) tell(t *transfer) {
-	if !t.heard {
-		t.tellAt = l.now + progressEvery
-		return
+func (w *teller) tell(t *transfer, now time.Duration) {
+	switch {
+	case !t.heard:
+		t.tellAt = now + progressEvery
+	case !t.opened:
+		w.opened(t, now)
+	default:
+		e := w.about(t, tallyman.KindProgress, wall())
+		e.Moved = t.outcome().Bytes
+		w.to.Record(e)
+		t.tellAt = now + progressEvery
 	}
-	if !t.opened {
-		l.tellOpened(t)
-		return
-	}
-	e := l.about(t, tallyman.KindProgress, wall())
-	e.Moved = t.outcome().Bytes
-	l.to.Record(e)
-	t.tellAt = l.now + progressEvery
 }
 
 // closing is the evidence of the end; what the files know of it is left to the caller.
-func (l *loop) closing(t *transfer, reason tallyman.Reason, out *engine.Outcome) tallyman.Evidence {
-	e := l.about(t, tallyman.KindClosed, wall())
+func (w *teller) closing(t *transfer, reason tallyman.Reason, out *engine.Outcome) tallyman.Evidence {
+	e := w.about(t, tallyman.KindClosed, wall())
 	e.Moved, e.Reason = out.Bytes, reason
-	e.Details = l.details.closed(t, out)
+	e.Details = w.details.closed(t, out)
 	if out.ClientSaid {
 		e.Err = out.ClientText
 	}
@@ -80,56 +94,54 @@ func (l *loop) closing(t *transfer, reason tallyman.Reason, out *engine.Outcome)
 	return e
 }
 
-// tellRead says how a read ended and lets its file go.
-func (l *loop) tellRead(t *transfer) {
+// ended records the end, and the beginning with it when that is not known yet.
+func (w *teller) ended(t *transfer, closed tallyman.Evidence) {
+	if t.opened {
+		w.to.Record(closed)
+		return
+	}
+	w.batch[0], w.batch[1] = w.about(t, tallyman.KindRequest, t.began), closed
+	w.to.Record(w.batch[:]...)
+}
+
+// read says how a read ended and lets its file go.
+func (w *teller) read(t *transfer) {
 	out := t.read.Outcome()
-	e := l.closing(t, tallyman.Reason(out.Reason), &out)
+	e := w.closing(t, tallyman.Reason(out.Reason), &out)
 	whole := out.Reason == engine.FinalAck || out.Reason == engine.Unconfirmed
 	digest, unchanged := t.source.close(whole)
 	e.Digest = digest
 	if !unchanged && e.Err == "" {
 		e.Err = "the file changed while it was read"
 	}
-	l.tellEnd(t, e)
+	w.ended(t, e)
 }
 
-// tellWrite says how an upload ended that was not stored.
-func (l *loop) tellWrite(t *transfer) {
+// write says how an upload ended that was not stored.
+func (w *teller) write(t *transfer) {
 	out := t.write.Outcome()
-	l.tellEnd(t, l.closing(t, tallyman.Reason(out.Reason), &out))
-}
-
-// tellEnd records the end, and the beginning with it when that is not known yet.
-func (l *loop) tellEnd(t *transfer, closed tallyman.Evidence) {
-	if t.opened {
-		l.to.Record(closed)
-		return
-	}
-	l.batch[0], l.batch[1] = l.about(t, tallyman.KindRequest, t.began), closed
-	l.to.Record(l.batch[:]...)
+	w.ended(t, w.closing(t, tallyman.Reason(out.Reason), &out))
 }
 
 // stored is the evidence of an upload that a worker is about to store. The
 // last ACK waits for it to be on stable storage.
-func (l *loop) stored(t *transfer) *tallyman.Evidence {
+func (w *teller) stored(t *transfer) *tallyman.Evidence {
 	out := t.write.Outcome()
 	reason := tallyman.Stored
 	if t.grant.Announced >= 0 && out.Bytes > t.grant.Announced {
 		reason = tallyman.AnnouncedSize
 	}
-	e := l.closing(t, reason, &out)
+	e := w.closing(t, reason, &out)
 	e.Size = t.sink.bytes
 	return &e
 }
 
-// tellRefused says that a request was refused, and why.
-func (l *loop) tellRefused(q *ask, r *Refusal, silent bool) {
-	e := tallyman.Unknown()
-	e.Time = wall()
-	e.Began, e.Kind = e.Time, tallyman.KindRefusal
-	e.Host, e.Witness, e.Proto, e.Proc = l.host, witness, proto, l.proc
+// refused says that a request was refused, and why.
+func (w *teller) refused(q *ask, r *Refusal, silent bool) {
+	now := wall()
+	e := w.sign(tallyman.KindRefusal, now, now)
 	e.Op, e.Peer, e.Self, e.Name = q.op, q.client, q.self, string(q.request.Name)
 	e.Reason, e.Err = r.Reason, r.Text
-	e.Details = l.details.refused(q.request, q.said, silent)
-	l.to.Record(e)
+	e.Details = w.details.refused(q.request, q.said, silent)
+	w.to.Record(e)
 }

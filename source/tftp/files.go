@@ -13,9 +13,9 @@ import (
 type Files interface {
 	// Open opens a regular file that everybody may read. It must not wait for anything but the disk.
 	Open(name tallyman.Name) (File, error)
-	// Create begins an upload. announced is the size it will have, -1 when it is not known; a size that can
+	// Create begins an upload of a client. announced is the size it will have, -1 when it is not known; a size that can
 	// not be stored is refused here, before the first byte.
-	Create(name tallyman.Name, announced int64) (Upload, error)
+	Create(name tallyman.Name, announced int64, client netip.Addr) (Upload, error)
 }
 
 // File is an open file. Its size is the one it had when it was opened.
@@ -36,8 +36,10 @@ type File interface {
 // Upload is a file under its temporary name.
 type Upload interface {
 	io.Writer
-	// Path is the absolute final path.
+	// Path is the absolute final path. Handle names device and inode, which stay when the file gets its final name: a program that
+	// starts again finds out by it whether the upload had come that far.
 	Path() string
+	Handle() string
 	// Commit syncs the file and gives it its final name.
 	Commit() error
 	// Abort removes it and what Commit may have left. After a successful Commit it does nothing.

@@ -38,14 +38,12 @@ func (l *loop) tellFloods(all bool) {
 			continue
 		}
 		l.floodAt = l.now + floodEvery
-		e := tallyman.Unknown()
-		e.Time, e.Began, e.Kind = f.last, f.began, tallyman.KindRefusal
-		e.Host, e.Witness, e.Proto, e.Proc = l.host, witness, proto, l.proc
+		e := l.tell.sign(tallyman.KindRefusal, f.last, f.began)
 		e.Peer, e.Self, e.Reason = f.first, f.self, f.reason
 		count := strconv.FormatInt(f.count, 10)
 		e.Err = count + " " + f.what + ", the first by the client named here"
 		e.Details = `{"count":` + count + `}`
-		l.to.Record(e)
+		l.tell.to.Record(e)
 		f.count = 0
 	}
 }

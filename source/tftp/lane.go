@@ -26,6 +26,7 @@ type lane struct {
 	users  int
 	solo   *transfer // the only user, nil when there are more or none
 	closes bool      // when its user leaves: an upload's, or one too many
+	held   bool      // a thread has it
 	last   udp.Addr  // who left last: what it still sends is not a stranger's
 }
 
@@ -76,7 +77,7 @@ func (l *lanes) forRead(local netip.Addr, peer *udp.Addr, busy func(*lane) bool)
 	for range h.lanes {
 		a := h.lanes[h.next%len(h.lanes)]
 		h.next++
-		if !busy(a) {
+		if !a.held && !busy(a) {
 			return a, nil
 		}
 	}

@@ -32,7 +32,7 @@ const (
 type loop struct {
 	*Server
 	engine engine.Config
-	to     tallyman.Recorder
+	tell   teller
 
 	poll    *udp.Poll
 	mailbox *mailbox
@@ -49,8 +49,6 @@ type loop struct {
 	from                    udp.Addr
 
 	limited, illegible flood
-	details            details
-	batch              [2]tallyman.Evidence
 	ended, unused      []*transfer // of this turn; to be used again
 
 	origin    time.Time
@@ -58,6 +56,8 @@ type loop struct {
 	active    int           // transfers in the table
 	settled   int           // of them: stored uploads that only dally
 	most      int           // transfers that the descriptors suffice for
+	long      int           // long lockstep reads
+	threads   map[*thread]struct{}
 	uploading int           // uploads that are not stored or removed yet
 	floodAt   time.Duration // when floods are told of next
 	stopping  atomic.Bool
@@ -71,8 +71,8 @@ func newLoop(s *Server, to tallyman.Recorder) (*loop, error) {
 		return nil, err
 	}
 	l := &loop{
-		Server: s, engine: s.cfg.engine(), to: to, poll: poll, mailbox: &mailbox{poll: poll},
-		lanes: lanes{poll: poll, homes: map[netip.Addr]*home{}}, table: table{},
+		Server: s, engine: s.cfg.engine(), tell: teller{to: to, host: s.host, proc: s.proc}, poll: poll, mailbox: &mailbox{poll: poll},
+		lanes: lanes{poll: poll, homes: map[netip.Addr]*home{}}, table: table{}, threads: map[*thread]struct{}{},
 		half:     halfOpen{sources: map[netip.Addr]int{}},
 		requests: udp.NewInbox(requestBatch, requestBatch*(packet.MaxRequest+1)),
 		acks:     udp.NewInbox(packetBatch, packetBatch*smallPacket),
@@ -152,8 +152,11 @@ func (l *loop) drain() {
 		return
 	}
 	l.until = l.now + time.Hour
+	l.recallThreads()
 	for _, t := range l.table.all() {
-		l.perform(t, t.stop(l.now))
+		if t.thread == nil {
+			l.perform(t, t.stop(l.now))
+		}
 	}
 }
 
@@ -218,7 +221,7 @@ func (l *loop) heard(t *transfer, p []byte) {
 		t.heard = true
 		l.half.give(t)
 		if t.op == tallyman.OpPut {
-			l.tellOpened(t)
+			l.tell.opened(t, l.now)
 		}
 	}
 	l.perform(t, t.packet(l.now, p))
@@ -257,7 +260,7 @@ func (l *loop) faults(a *lane) {
 func (l *loop) tick(t *transfer) {
 	if t.due <= l.now {
 		if t.tellAt <= l.now {
-			l.tell(t)
+			l.tell.tell(t, l.now)
 		}
 		if t.deadline() <= l.now {
 			l.perform(t, t.tick(l.now))
@@ -275,6 +278,10 @@ func (l *loop) schedule(t *transfer) {
 // readMail takes what workers say.
 func (l *loop) readMail() {
 	for _, m := range l.mailbox.take() {
+		if m.back != nil {
+			l.returned(m.back, m.do)
+			continue
+		}
 		l.worked(&m.job)
 	}
 }

@@ -51,6 +51,9 @@ func (l *loop) perform(t *transfer, do engine.Do) {
 		l.finish(t)
 	default:
 		l.schedule(t)
+		if do.Count == 1 && t.grant.Window == 1 && do.From%longRead == 0 && t.op == tallyman.OpGet && !t.text() {
+			l.promote(t)
+		}
 	}
 }
 
@@ -160,6 +163,9 @@ func (l *loop) end(t *transfer, tell bool) {
 	l.wheel.remove(t)
 	l.table.remove(t)
 	l.active--
+	if t.long {
+		l.long--
+	}
 	if !t.heard {
 		l.half.give(t)
 	}
@@ -169,7 +175,7 @@ func (l *loop) end(t *transfer, tell bool) {
 		return // a worker may have its store
 	}
 	if tell {
-		l.tellRead(t)
+		l.tell.read(t)
 	} else {
 		t.source.close(false)
 	}

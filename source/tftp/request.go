@@ -53,7 +53,9 @@ func (l *loop) receiveRequests(p *port) {
 func (l *loop) request(q *ask) {
 	name := string(q.request.Name)
 	if t := l.table.same(q.client, q.op, name); t != nil && !l.anew(t) {
-		l.perform(t, t.repeat(l.now))
+		if t.thread == nil {
+			l.perform(t, t.repeat(l.now))
+		}
 		return
 	}
 	if ok, why, silent := l.gate(q.client.Addr()); !ok {
@@ -90,6 +92,10 @@ const repeatSpan = 2 * time.Second
 // anew reports whether a request that names a transfer of its client means a
 // new one, because the old one is over or stands still; it ends it then.
 func (l *loop) anew(t *transfer) bool {
+	if t.thread != nil { // it comes back, for the case that the client asks once more
+		t.thread.recall.Store(true)
+		return false
+	}
 	// What the client sent before this request waits on the lane, and may be its last ACK.
 	for a := t.lane; !t.ended && t.heard && l.receive(a, false); {
 	}
@@ -160,7 +166,7 @@ func (l *loop) beginWrite(t *transfer, q *ask, name tallyman.Name) error {
 	if announced := grant.Announced; l.cfg.MaxSize > 0 && announced > l.cfg.MaxSize {
 		return l.tooLarge(announced)
 	}
-	u, err := l.files.Create(name, grant.Announced)
+	u, err := l.files.Create(name, grant.Announced, q.client.Addr())
 	if err != nil {
 		return err
 	}
@@ -190,7 +196,7 @@ func (l *loop) refuse(q *ask, r *Refusal, silent bool) {
 			l.lanes.pass(a, &q.peer)
 		}
 	}
-	l.tellRefused(q, r, silent)
+	l.tell.refused(q, r, silent)
 }
 
 // malformed counts what is no request. It is never answered: answering a stray

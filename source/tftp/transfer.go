@@ -41,8 +41,10 @@ type transfer struct {
 
 	strangers uint32   // packets of others on its lane
 	refusal   *Refusal // what the server itself ran into
+	thread    *thread  // that has the transfer, nil when the loop has it
+	long      bool     // a lockstep read of many blocks
+	stored    bool     // an upload that stands under its name
 	ended     bool
-	stored    bool
 }
 
 // text reports whether the mode is netascii.

@@ -42,7 +42,7 @@ func (l *loop) pump(t *transfer) {
 	case s.drop:
 		j.act, j.chunks = dropping, nil
 	case s.last:
-		j.act, j.closed = finishing, l.stored(t)
+		j.act, j.closed = finishing, l.tell.stored(t)
 	case len(s.full) == 0:
 		return
 	}
@@ -81,7 +81,7 @@ func (l *loop) endWrite(t *transfer, tell bool) {
 		return
 	}
 	if tell {
-		l.tellWrite(t)
+		l.tell.write(t)
 	}
 	t.sink.drop, t.sink.full, t.sink.paused = true, nil, false
 	t.sink.last = false

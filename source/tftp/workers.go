@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"tallyman"
+	"tallyman/source/tftp/engine"
 	"tallyman/source/tftp/udp"
 )
 
@@ -92,6 +93,7 @@ func (w *workers) do(j *job) error {
 type mail struct {
 	job  job
 	back *transfer
+	do   engine.Do
 }
 
 // mailbox is the loop's only entrance for other goroutines.

@@ -1,0 +1,149 @@
+package tftp
+
+import (
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"tallyman/source/tftp/engine"
+	"tallyman/source/tftp/packet"
+	"tallyman/source/tftp/udp"
+)
+
+const (
+	// longRead is how many blocks make a lockstep read a long one.
+	longRead = 128
+	// mostThreads is how many long lockstep reads have a thread each. Lockstep is
+	// all waiting: a thread that sleeps in its own socket is woken for less than a
+	// loop that watches many. With more of them the loop does more for one waking.
+	mostThreads = 2
+	// quietLoad is how many transfers may run beside them when they get it.
+	quietLoad = 16
+	readAhead = 64 << 10
+	// A thread wakes at least so often, so that it hears when it is called back.
+	longestNap  = 500 * time.Millisecond
+	shortestNap = time.Millisecond
+)
+
+// thread serves one lockstep read. The transfer and its lane are the thread's
+// until they come back through the mailbox; the loop keeps them in the table
+// and touches nothing else of them.
+type thread struct {
+	l      *loop
+	t      *transfer
+	teller teller
+	recall atomic.Bool // the loop wants the transfer back
+	buf    []byte      // HeaderLen spare bytes, then held bytes of the file from position base on
+	base   int64
+	held   int64
+	nap    time.Duration // how long the lane waits for a packet
+}
+
+// promote gives a long lockstep read a thread while there are few of them; it
+// calls the threads back when there are more.
+func (l *loop) promote(t *transfer) {
+	if !t.long {
+		t.long = true
+		l.long++
+	}
+	if l.long > mostThreads {
+		l.recallThreads()
+		return
+	}
+	if l.active > quietLoad || t.lane.users > 1 || l.draining {
+		return
+	}
+	h := &thread{l: l, t: t, teller: teller{to: l.tell.to, host: l.host, proc: l.proc}}
+	l.threads[h] = struct{}{}
+	t.thread, t.lane.held = h, true
+	l.wheel.remove(t)
+	l.poll.Remove(t.lane.socket)
+	go h.run()
+}
+
+func (l *loop) recallThreads() {
+	for h := range l.threads {
+		h.recall.Store(true)
+	}
+}
+
+// returned takes a transfer back and does what its thread left to do.
+func (l *loop) returned(t *transfer, do engine.Do) {
+	delete(l.threads, t.thread)
+	t.thread, t.lane.held = nil, false
+	if err := l.poll.Add(t.lane.socket, t.lane.token()); err != nil {
+		do = t.refuse(l.now, refusalOf(err))
+	}
+	l.perform(t, do)
+}
+
+func (h *thread) run() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	h.l.mailbox.put(mail{back: h.t, do: h.serve()})
+}
+
+// serve answers the client until the machine ends, something unusual happens
+// or the loop calls, and returns what is left to do.
+func (h *thread) serve() engine.Do {
+	t := h.t
+	h.buf = make([]byte, packet.HeaderLen+max(readAhead, t.grant.BlockSize))
+	var in [smallPacket]byte
+	var from udp.Addr
+	now := time.Since(h.l.origin)
+	for !h.recall.Load() {
+		h.setNap(now)
+		n, err := t.lane.socket.ReceiveWait(in[:], &from)
+		now = time.Since(h.l.origin)
+		if now >= t.tellAt {
+			h.teller.tell(t, now)
+		}
+		var do engine.Do
+		switch {
+		case err == unix.EAGAIN || err == unix.EINTR: // EINTR despite SA_RESTART: man 7 signal, of SO_RCVTIMEO
+			do = t.read.Tick(now)
+		case err != nil:
+			return engine.Do{} // an earlier packet met a fault, which the loop finds in the queue
+		case !t.peer.Same(&from):
+			h.l.stranger(t.lane, &from, in[:min(n, len(in))])
+		default:
+			do = t.read.Packet(now, in[:min(n, len(in))])
+		}
+		if do.Done || do.Count > 0 && !h.send(do.From) {
+			return do
+		}
+	}
+	return engine.Do{}
+}
+
+// send sends one block, false when the loop has to try. The header is written
+// over the end of the block before, which the client has acknowledged: one
+// piece of memory, one plain send.
+func (h *thread) send(block uint64) bool {
+	size := int64(h.t.grant.BlockSize)
+	off := int64(block-1) * size
+	want := min(size, h.t.source.size-off)
+	if off < h.base || off+want > h.base+h.held {
+		n := min(int64(len(h.buf)-packet.HeaderLen), h.t.source.size-off)
+		if h.t.source.fill(h.buf[packet.HeaderLen:packet.HeaderLen+n], off) != nil {
+			return false
+		}
+		h.base, h.held = off, n
+	}
+	at := off - h.base
+	packet.AppendData(h.buf[at:at], uint16(block))
+	return h.t.lane.socket.Send(h.buf[at:at+packet.HeaderLen+want], &h.t.peer) == nil
+}
+
+// setNap makes the lane wait about as long as the machine does. It is a system
+// call, so that small changes are let be: then Tick is a little early and does nothing, or late.
+func (h *thread) setNap(now time.Duration) {
+	left := min(max(h.t.read.Deadline()-now, shortestNap), longestNap)
+	if left > 2*h.nap || left < h.nap/2 {
+		if h.t.lane.socket.Timeout(left) == nil {
+			h.nap = left
+		}
+	}
+}
