@@ -204,7 +204,8 @@ func TestBootSearchIsARunOfMissesThatEndsInAServedFile(t *testing.T) {
 	}
 	s.request(45*time.Second, "10.0.0.7:2100", "pxelinux.cfg/default", tallyman.OpGet, tallyman.FinalAck)
 	s.request(46*time.Second, "10.0.0.8:2100", "network-confg", tallyman.OpGet, tallyman.NotFound)      // another client
-	s.request(47*time.Second, "10.0.0.7:2101", "after", tallyman.OpGet, tallyman.NotFound)              // nothing was served after it
+	s.request(43*time.Second, "10.0.0.7:2105", "passwords.txt", tallyman.OpGet, tallyman.NotFound)      // no name of a firmware
+	s.request(47*time.Second, "10.0.0.7:2101", "after.cfg", tallyman.OpGet, tallyman.NotFound)          // nothing was served after it
 	s.request(100*time.Second, "10.0.0.7:2102", "pxelinux.cfg/late", tallyman.OpGet, tallyman.FinalAck) // too late for "after"
 	s.request(44*time.Second, "10.0.0.7:2103", "secret", tallyman.OpGet, tallyman.NotReadable)          // no miss
 	s.request(44500*time.Millisecond, "10.0.0.7:2104", "up", tallyman.OpPut, tallyman.NotFound)         // no read
@@ -299,7 +300,7 @@ func TestAnyOrderCopiesAndRestartsGiveTheSameRecords(t *testing.T) {
 				reason = tallyman.NotFound
 			}
 			op := rapid.SampledFrom([]tallyman.Op{tallyman.OpGet, tallyman.OpPut}).Draw(rt, "op")
-			s.request(at, who, fmt.Sprintf("f%d", i), op, reason)
+			s.request(at, who, fmt.Sprintf("f%d.cfg", i), op, reason)
 			if rapid.Bool().Draw(rt, "witnesses") {
 				proc := tallyman.Proc{PID: int32(100 + i), Start: 1}
 				s.tell(at+time.Second, tallyman.KindOpened, func(e *tallyman.Evidence) { e.Witness, e.Proc, e.Path, e.Op = "files", proc, "/srv/x", op })

@@ -4,14 +4,17 @@ import (
 	"cmp"
 	"encoding/json"
 	"net/netip"
+	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"tallyman"
 )
 
 // A boot search is a run of not-found by one client that ends within 30 s in a served file: PXELINUX asks for its configuration by UUID, MAC
-// and address before "default", Cisco IOS for network-confg, cisconet.cfg and router-confg. Its refusals are no failures.
+// and address before "default", Cisco IOS for network-confg, cisconet.cfg and router-confg. Its refusals are no failures. A name that no firmware makes up
+// is no part of a search: whoever mistypes one, or tries names in turn, is told of as before.
 
 // client is who searches.
 type client struct {
@@ -30,6 +33,30 @@ type step struct {
 	at   time.Time
 	c    *cluster
 	name string
+}
+
+// soughtNames are names that boot firmware tries, as patterns of path.Match: fixed ones, and ones made of the machine's UUID, MAC or address.
+var soughtNames = []string{
+	// PXELINUX and what follows it (syslinux doc/pxelinux.txt; U-Boot doc/README.pxe)
+	"????????-????-????-????-????????????", "[0-9a-f][0-9a-f]-??-??-??-??-??-??", "default", "default-*",
+	"[0-9A-F]", "[0-9A-F][0-9A-F]", "[0-9A-F][0-9A-F][0-9A-F]", "[0-9A-F][0-9A-F][0-9A-F][0-9A-F]", "[0-9A-F][0-9A-F][0-9A-F][0-9A-F][0-9A-F]",
+	"[0-9A-F][0-9A-F][0-9A-F][0-9A-F][0-9A-F][0-9A-F]", "[0-9A-F][0-9A-F][0-9A-F][0-9A-F][0-9A-F][0-9A-F][0-9A-F]",
+	"[0-9A-F][0-9A-F][0-9A-F][0-9A-F][0-9A-F][0-9A-F][0-9A-F][0-9A-F]",
+	// GRUB (grub-core/net/net.c), iPXE
+	"grub.cfg*", "boot.cfg*", "*.ipxe",
+	// Cisco IOS autoinstall, phones and switches
+	"*-confg", "cisconet.cfg", "ciscortr.cfg", "*.cfg", "*.cnf", "*.cnf.xml", "*.conf",
+}
+
+// sought reports whether boot firmware may have made up the name.
+func sought(name string) bool {
+	base := name[strings.LastIndexByte(name, '/')+1:]
+	for _, p := range soughtNames {
+		if ok, err := path.Match(p, base); ok && err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // inTime orders requests by time; of two at one moment the served one comes last, so that the order of arrival decides nothing.
@@ -90,7 +117,7 @@ func (c *cluster) request() (step, client) {
 		}
 		switch e.Kind {
 		case tallyman.KindRefusal:
-			if missed = e.Reason == tallyman.NotFound; !missed {
+			if missed = e.Reason == tallyman.NotFound && sought(e.Name); !missed {
 				return step{}, client{}
 			}
 		case tallyman.KindOpened, tallyman.KindClosed:
