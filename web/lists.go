@@ -126,3 +126,26 @@ func (s *Server) stats(w http.ResponseWriter, r *http.Request, by, name string) 
 	writeJSON(w, http.StatusOK, map[string]any{"by": by, "from": q.From, "to": q.To, name: rows})
 	return nil
 }
+
+// getWords explains the closed lists, so that no viewer keeps a copy of them.
+func (s *Server) getWords(w http.ResponseWriter, _ *http.Request) error {
+	type verdict struct {
+		Verdict tallyman.Verdict `json:"verdict"`
+		Outcome string           `json:"outcome,omitempty"`
+	}
+	type reason struct {
+		Reason  tallyman.Reason  `json:"reason"`
+		Verdict tallyman.Verdict `json:"verdict"`
+		Because string           `json:"because"`
+	}
+	var verdicts []verdict
+	for _, v := range tallyman.Verdicts() {
+		verdicts = append(verdicts, verdict{v, v.Outcome()})
+	}
+	var reasons []reason
+	for _, r := range tallyman.Reasons() {
+		reasons = append(reasons, reason{r, r.Verdict(), r.Because()})
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"verdicts": verdicts, "reasons": reasons})
+	return nil
+}

@@ -53,6 +53,7 @@ func (s *Server) routes() []route {
 		{"GET", api + "/stats", "Counts from roll-ups; the last 24 hours without from", append([]string{"by"}, counts...), "", see, s.getStats},
 		{"GET", api + "/files", "Counts by file", counts, "", see, s.getFiles},
 		{"GET", api + "/clients", "Counts by client", counts, "", see, s.getClients},
+		{"GET", api + "/words", "The closed lists: verdicts with their outcome, reasons with what they mean", nil, "", see, s.getWords},
 		{"GET", api + "/services", "The addresses on which this program serves", nil, "", see, s.getServices},
 		{"GET", api + "/system", "How the parts of the program are doing", nil, "", see, s.getSystem},
 		{"GET", api + "/stream", "Live records as server-sent events, resumable by Last-Event-ID", []string{"q", "last"}, "text/event-stream", see, s.getStream},

@@ -37,8 +37,6 @@ type Parts struct {
 	// Parse reads the query language. Its error's text goes to people; if it has a method Caret() string, so does that.
 	Parse func(text string, now time.Time) (tallyman.Expr, error)
 	Match func(tallyman.Expr, *tallyman.Transfer) bool
-	// Explain says the verdict as one sentence, and which evidence was missing.
-	Explain func(*tallyman.Transfer) (sentence string, missing []string)
 	// System must answer at once: it is asked for each open page every five seconds.
 	System func() System
 	Now    func() time.Time

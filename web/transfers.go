@@ -65,11 +65,11 @@ func (s *Server) getTransfer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	sentence, missing := s.parts.Explain(t)
+	missing := t.Missing()
 	if missing == nil {
 		missing = []string{}
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"transfer": t, "sentence": sentence, "missing": missing})
+	writeJSON(w, http.StatusOK, map[string]any{"transfer": t, "sentence": t.Sentence(), "missing": missing})
 	return nil
 }
 

@@ -1,0 +1,99 @@
+// What the page knows. The part that a link should carry stands in the URL: q, from, to, id.
+import { batch, computed, effect, signal } from '@preact/signals';
+import { get, Problem } from './api';
+import type { Stat, System, Told, Transfer, Words } from './words';
+
+const at = new URLSearchParams(location.search);
+export const q = signal(at.get('q') ?? '');
+export const from = signal(at.get('from') ?? 'now-24h');
+export const to = signal(at.get('to') ?? '');
+export const open = signal(at.get('id') ?? '');
+
+export const utc = signal(localStorage.getItem('tallyman.time') !== 'local');
+export const theme = signal(localStorage.getItem('tallyman.theme') ?? 'auto');
+
+/** undefined: not yet known; '': somebody is logged in; else what is missing. */
+export const needs = signal<string | undefined>(undefined);
+export const choosePassword = signal(false);
+export const user = signal('');
+
+export const because = signal<ReadonlyMap<string, string>>(new Map());
+export const system = signal<System | undefined>(undefined);
+export const byVerdict = signal<Stat[]>([]);
+export const byHour = signal<Stat[]>([]);
+
+export const stale = signal(''); // when the live stream broke; '' while it is whole
+export const rows = signal<Transfer[]>([]); // newest first
+export const loading = signal(true);
+export const more = signal(false); // older records match
+export const paused = signal(false); // the reader has scrolled: new rows wait
+export const waiting = signal(0);
+export const problem = signal<Problem | undefined>(undefined);
+export const cursor = signal(-1); // the row that j and k move
+export const told = signal<Told | undefined>(undefined);
+export const help = signal(false);
+
+/** The chart follows the list's range from a day up. */
+export const chartFrom = computed(() => (/^now-(\d+[dw]|24h)$/.test(from.value) ? from.value : 'now-24h'));
+
+export const filtered = computed(() => q.value.trim() !== '');
+
+/** Writes what a link should carry into the URL. Only opening a record makes a step of the browser's history. */
+let shown = open.peek();
+effect(() => {
+  const u = new URLSearchParams();
+  if (q.value) u.set('q', q.value);
+  if (from.value !== 'now-24h') u.set('from', from.value);
+  if (to.value) u.set('to', to.value);
+  if (open.value) u.set('id', open.value);
+  const text = u.toString();
+  const next = location.pathname + (text ? '?' + text : '') + location.hash;
+  if (next === location.pathname + location.search + location.hash) return;
+  if (open.value !== shown) history.pushState(null, '', next);
+  else history.replaceState(null, '', next);
+  shown = open.value;
+});
+
+addEventListener('popstate', () => {
+  const u = new URLSearchParams(location.search);
+  batch(() => {
+    shown = u.get('id') ?? '';
+    open.value = shown;
+    q.value = u.get('q') ?? '';
+    from.value = u.get('from') ?? 'now-24h';
+    to.value = u.get('to') ?? '';
+  });
+});
+
+effect(() => localStorage.setItem('tallyman.time', utc.value ? 'utc' : 'local'));
+effect(() => {
+  localStorage.setItem('tallyman.theme', theme.value);
+  document.documentElement.dataset['theme'] = theme.value;
+});
+
+/** Any call may find that the session has ended. */
+export function failed(err: unknown): void {
+  if (err instanceof Problem && err.status === 401) {
+    needs.value = err.needs || 'login';
+    void whoAmI();
+  }
+}
+
+export async function whoAmI(): Promise<void> {
+  const a = await get<{ name?: string; needs?: string; choose_password?: boolean }>('login');
+  batch(() => {
+    user.value = a.name ?? '';
+    needs.value = a.name ? '' : a.needs ?? 'login';
+    choosePassword.value = a.choose_password ?? false;
+  });
+}
+
+/** Loads what the reasons mean; until then rows show the code. */
+export async function learn(): Promise<void> {
+  try {
+    const w = await get<Words>('words');
+    because.value = new Map(w.reasons.map((r) => [r.reason, r.because]));
+  } catch (err) {
+    failed(err);
+  }
+}

@@ -1,0 +1,148 @@
+// The why of one record: the sentence, the facts, one lane for each witness, and what evidence is missing.
+import { useEffect, useRef } from 'preact/hooks';
+import type { ComponentChildren, VNode } from 'preact';
+import { batch } from '@preact/signals';
+import { Copy } from './copy';
+import { quote } from './filter';
+import { bytes, count, stamp, timeOf, took } from './format';
+import { Sign, VerdictIcon, VerdictMark } from './icons';
+import { from, open, q, system, to, told, utc } from './state';
+import { opWord } from './words';
+import type { Evidence, Transfer } from './words';
+
+export function Why(): VNode | null {
+  const box = useRef<HTMLElement>(null);
+  const id = open.value;
+  useEffect(() => {
+    if (id) box.current?.focus({ preventScroll: true });
+  }, [id]);
+  if (!id) return null;
+  const w = told.value;
+  const t = w?.transfer.id === id ? w.transfer : undefined;
+  return (
+    <aside class="why" ref={box} tabIndex={-1} aria-label="Why">
+      <div class="whyhead">
+        {t && <VerdictMark of={t.verdict} />}
+        <span class="grow" />
+        {t && <Copy text={() => `tallyman why ${t.id}`}>command</Copy>}
+        {t && <Copy text={() => `curl -H "Authorization: Bearer $TALLYMAN_TOKEN" ${quote(`${location.origin}/api/v1/transfers/${t.id}`)}`}>curl</Copy>}
+        <button type="button" class="quiet" aria-label="Close" title="Close (Esc)" onClick={() => (open.value = '')}><Sign of="close" /></button>
+      </div>
+      {!t || !w ? <p class="calm" aria-busy="true">…</p> : (
+        <>
+          <h2 class="name">{t.file || t.path || t.id}</h2>
+          <p class={`sentence v-${t.verdict}`}>{w.sentence}</p>
+          {w.missing.length > 0 && (
+            <div class="missing">
+              <h3>Evidence that is missing</h3>
+              <ul>{w.missing.map((m) => <li key={m}><Sign of="eyeoff" />{m}</li>)}</ul>
+            </div>
+          )}
+          {t.evidence && <Lanes t={t} evidence={t.evidence} />}
+          {t.rev > 0 && <Facts t={t} />}
+        </>
+      )}
+    </aside>
+  );
+}
+
+function Facts({ t }: { t: Transfer }): VNode {
+  const who = t.client?.ip;
+  const name = t.file || t.path;
+  const size = t.expected !== undefined && t.expected !== t.bytes ? `, ${count(t.expected)} announced` : '';
+  return (
+    <dl class="facts">
+      <Fact name="client">{who && <><code>{who}{t.client?.port ? `:${t.client.port}` : ''}</code> <Same query={`client:${who}`}>same client</Same></>}</Fact>
+      <Fact name="file">{name && <><code>{name}</code> <Same query={`file:${quoted(name)}`}>same file</Same></>}</Fact>
+      <Fact name="path">{t.path && t.path !== name && <code>{t.path}</code>}</Fact>
+      <Fact name="what">{[opWord(t.op), 'by', t.proto, t.host && `on ${t.host}`].filter(Boolean).join(' ')}</Fact>
+      <Fact name="server">{t.server?.ip && <code>{t.server.ip}{t.server.port ? `:${t.server.port}` : ''}</code>} {t.server?.software}</Fact>
+      <Fact name="user">{t.user ?? t.who_why}</Fact>
+      <Fact name="start">{stamp(t.start, utc.value)}</Fact>
+      <Fact name="end">{t.end && `${stamp(t.end, utc.value)}, after ${took(t.took_ms)}`}</Fact>
+      <Fact name="bytes">{t.bytes !== undefined && `${count(t.bytes)}${t.bytes >= 1024 ? ` (${bytes(t.bytes)})` : ''}${size}${speed(t)}`}</Fact>
+      <Fact name="sha256">{t.sha256 && <><code class="hash">{t.sha256}</code><Copy text={() => t.sha256 ?? ''} label="Copy the SHA-256" /></>}</Fact>
+      <Fact name="content">{t.content}</Fact>
+      <Fact name="reason">{t.reason && <code>{t.reason}</code>}</Fact>
+      <Fact name="agreed">{t.witnesses?.join(', ')}</Fact>
+      <Fact name="against">{t.against?.join(', ')}</Fact>
+      {details(t.details).map(([k, v]) => <Fact key={k} name={k}><code>{v}</code></Fact>)}
+      <Fact name="record"><code>{t.id}</code> revision {t.rev}</Fact>
+    </dl>
+  );
+}
+
+function Fact({ name, children }: { name: string; children?: ComponentChildren }): VNode | null {
+  const empty = (c: ComponentChildren): boolean => (Array.isArray(c) ? c.every(empty) : c === undefined || c === null || c === false || c === '' || c === ' ');
+  return empty(children) ? null : <><dt>{name}</dt><dd>{children}</dd></>;
+}
+
+/** A link that puts a query into the filter. */
+function Same({ query, children }: { query: string; children: ComponentChildren }): VNode {
+  return (
+    <a href={'?' + new URLSearchParams({ q: query, from: '' })} onClick={(e) => {
+      e.preventDefault();
+      batch(() => {
+        q.value = query;
+        from.value = '';
+        to.value = '';
+      });
+    }}>{children}</a>
+  );
+}
+
+const quoted = (name: string): string => (/^[\w./:-]+$/.test(name) ? name : `"${name.replace(/["\\]/g, '\\$&')}"`);
+
+function speed(t: Transfer): string {
+  return t.bytes && t.took_ms && t.took_ms > 0 ? `, ${bytes((1000 * t.bytes) / t.took_ms)}/s` : '';
+}
+
+/** Protocol facts as lines: nested ones become name.part. */
+function details(d: Record<string, unknown> | undefined, prefix = ''): [string, string][] {
+  return Object.entries(d ?? {}).flatMap(([k, v]): [string, string][] => {
+    if (v && typeof v === 'object' && !Array.isArray(v)) return details(v as Record<string, unknown>, `${prefix}${k} `);
+    return [[prefix + k.replaceAll('_', ' '), Array.isArray(v) ? v.join(', ') : String(v)]];
+  });
+}
+
+/** One column for each witness; witnesses that look now and said nothing about this record have an empty one. */
+function Lanes({ t, evidence }: { t: Transfer; evidence: Evidence[] }): VNode {
+  const spoke = [...new Set(evidence.map((e) => e.witness))];
+  const silent = (system.value?.witnesses ?? []).filter((w) => w.state === 'live' && !spoke.includes(w.name)).map((w) => w.name);
+  const lanes = [...spoke, ...silent];
+  const start = Date.parse(t.start);
+  return (
+    <section class="lanes" aria-label="Timeline of evidence">
+      <h3>Evidence</h3>
+      <table class={`n${Math.min(lanes.length, 6)}`}>
+        <thead>
+          <tr>
+            <th scope="col">{utc.value ? 'UTC' : 'local'}</th>
+            {lanes.map((l) => <th key={l} scope="col" class={`lane ${silent.includes(l) ? 'silent' : ''}`} title={silent.includes(l) ? 'saw nothing of it' : ''}>{l}</th>)}
+            <th scope="col" class="says">says</th>
+          </tr>
+        </thead>
+        <tbody>
+          {evidence.map((e, i) => (
+            <tr key={i}>
+              <td class="at"><time dateTime={e.at}>{e.at && timeOf(e.at, utc.value, true)}</time><small>{e.at && offset(Date.parse(e.at) - start)}</small></td>
+              {lanes.map((l) => (
+                <td key={l} class={`lane ${silent.includes(l) ? 'silent' : ''}`}>
+                  {l === e.witness && <span class={`dot k-${e.kind} ${t.against?.includes(l) ? 'against' : ''}`}>{mark(e, t)}<span class="hidden">{l}</span></span>}
+                </td>
+              ))}
+              <td class="says">{e.says}{e.raw && <pre>{e.raw}</pre>}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {silent.length > 0 && <p class="calm">{silent.join(', ')} {silent.length > 1 ? 'were' : 'was'} looking and saw nothing of it.</p>}
+    </section>
+  );
+}
+
+function mark(e: Evidence, t: Transfer): VNode | null {
+  return (e.kind === 'closed' || e.kind === 'refusal') && t.verdict && t.verdict !== 'active' ? <VerdictIcon of={t.verdict} /> : null;
+}
+
+const offset = (ms: number): string => (ms < 0 ? '−' : '+') + (Math.abs(ms) < 1000 ? `${Math.abs(ms)} ms` : `${(Math.abs(ms) / 1000).toFixed(2)} s`);
