@@ -98,3 +98,9 @@ func (c *Config) Set(path, text, from string) error {
 	*c = r.config
 	return nil
 }
+
+// Given reports whether the file, the environment or a flag set the key, be it to its default.
+func (c *Config) Given(path string) bool {
+	_, ok := c.from[path]
+	return ok
+}

@@ -83,3 +83,10 @@ func TestSetOnDefaultsWorksWithoutAFile(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestGivenTellsASetDefaultFromAnUnsetOne(t *testing.T) {
+	c, err := Parse("t.yaml", []byte("serve: {tftp: {listen: :69}}\n"), nil)
+	if err != nil || !c.Given("serve.tftp.listen") || c.Given("web.listen") {
+		t.Errorf("listen %v, web %v, %v", c.Given("serve.tftp.listen"), c.Given("web.listen"), err)
+	}
+}

@@ -22,7 +22,7 @@ func Schema() []byte {
 	if err != nil {
 		panic("config: schema of constant structs: " + err.Error())
 	}
-	return append(out, '\n')
+	return out
 }
 
 func object(ks []key, about map[string]string) *jsonschema.Schema {
