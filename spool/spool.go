@@ -239,7 +239,7 @@ func (s *Spool) placeOf(id tallyman.ID) (place, error) {
 	return place{id.Epoch, id.Seq}, nil
 }
 
-// Close writes and syncs everything, then ends the writer and all readers. It returns what could not be written, or the error that
+// Close writes and syncs everything, then ends the writer, and every Next with ErrClosed; readers are closed by whoever opened them. It returns what could not be written, or the error that
 // poisoned the spool. A second call returns ErrClosed.
 func (s *Spool) Close() error {
 	s.mu.Lock()

@@ -220,6 +220,7 @@ func (s *Spool) discard(gone []segment) error {
 		s.mu.Lock()
 		s.segments = s.segments[1:]
 		s.onDisk -= g.end
+		s.broadcast()
 		s.mu.Unlock()
 	}
 	return s.disk.syncDir(s.disk.dir)

@@ -1,0 +1,321 @@
+package spool
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"tallyman"
+)
+
+// filled makes a spool of one segment, and returns its folder's files and what is in it.
+func filled(t *testing.T, n int) (files map[string][]byte, want []string) {
+	t.Helper()
+	dir := t.TempDir()
+	s := mustOpen(t, small(dir))
+	want = texts(1, n)
+	mustCommit(t, s, want...)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return folder(t, dir), want
+}
+
+func folder(t testing.TB, dir string) map[string][]byte {
+	t.Helper()
+	files := map[string][]byte{}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if files[e.Name()], err = os.ReadFile(filepath.Join(dir, e.Name())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return files
+}
+
+func lay(t testing.TB, files map[string][]byte) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, b := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// with is the folder with one file changed; nil removes it.
+func with(files map[string][]byte, name string, b []byte) map[string][]byte {
+	out := map[string][]byte{}
+	for n, old := range files {
+		out[n] = old
+	}
+	if out[name] = b; b == nil {
+		delete(out, name)
+	}
+	return out
+}
+
+// survey opens a damaged folder, stores one entry more and reads everything. It fails unless every place is delivered once, as what
+// it was or in a hole, and the new entry has a place of its own. It returns how many of the old entries are lost.
+func survey(t *testing.T, what string, files map[string][]byte, want []string) (lost int) {
+	t.Helper()
+	s := mustOpen(t, small(lay(t, files)))
+	defer s.Close()
+	id := mustCommit(t, s, "after the damage")
+	r := mustReader(t, s, "survey")
+	next := uint64(1)
+	got := map[uint64]bool{}
+	for _, e := range entries(t, s, r) {
+		if e.ID.Epoch != 1 || e.ID.Seq != next+max(e.Lost, 1)-1 {
+			t.Fatalf("%s: place %d follows %d", what, e.ID.Seq, next-1)
+		}
+		next = e.ID.Seq + 1
+		switch {
+		case e.Lost > 0:
+		case e.ID == id:
+			if string(e.Payload) != "after the damage" {
+				t.Fatalf("%s: the new entry is %q", what, e.Payload)
+			}
+		case e.ID.Seq > uint64(len(want)) || string(e.Payload) != want[e.ID.Seq-1]:
+			t.Fatalf("%s: place %d holds a payload that was never there: %q", what, e.ID.Seq, e.Payload)
+		default:
+			got[e.ID.Seq] = true
+		}
+	}
+	if next != id.Seq+1 || got[id.Seq] {
+		t.Fatalf("%s: the sequence ends at %d, the new entry is %d", what, next-1, id.Seq)
+	}
+	return len(want) - len(got)
+}
+
+// theSegment returns the name and content of the only segment, and the offsets where its entries end.
+func theSegment(t *testing.T, files map[string][]byte) (name string, b []byte, ends []int) {
+	t.Helper()
+	name = fileName(place{1, 1})
+	b = files[name]
+	ends = []int{segmentHead}
+	for at := segmentHead; at < len(b); {
+		at += entryHead + int(binary.BigEndian.Uint32(b[at:]))
+		ends = append(ends, at)
+	}
+	return name, b, ends
+}
+
+func TestATornTailIsCutAtTheFirstBadRecordAndCounted(t *testing.T) {
+	files, want := filled(t, 6)
+	name, b, ends := theSegment(t, files)
+	for cut := ends[3]; cut <= len(b); cut++ {
+		whole := 0
+		for whole < 6 && ends[whole+1] <= cut {
+			whole++
+		}
+		zeroed := append(slices.Clone(b[:cut]), make([]byte, 4<<10-cut)...)
+		for what, left := range map[string][]byte{"cut": b[:cut], "zeroed": zeroed} {
+			what = fmt.Sprintf("%s at %d", what, cut)
+			if lost := survey(t, what, with(files, name, left), want); lost != 6-whole {
+				t.Fatalf("%s: %d lost, want %d", what, lost, 6-whole)
+			}
+		}
+	}
+}
+
+func TestATornEntryIsAHoleAndAnEntryThatWasNeverWrittenIsNot(t *testing.T) {
+	files, _ := filled(t, 6)
+	name, b, ends := theSegment(t, files)
+	f := func(cut int, want string) {
+		t.Helper()
+		s := mustOpen(t, small(lay(t, with(files, name, b[:cut]))))
+		defer s.Close()
+		mustCommit(t, s, "next")
+		got := drain(t, s, mustReader(t, s, "join"))
+		if fmt.Sprint(got[len(got)-2:]) != want {
+			t.Errorf("cut at %d: %q", cut, got)
+		}
+	}
+	f(ends[5]+entryHead+3, "[hole 1 next]")
+	f(ends[5]+entryHead-1, "[hole 1 next]")
+	f(ends[5], "["+texts(5, 1)[0]+" next]")
+}
+
+func TestAnyFlippedByteLosesWhatItHitsAndNothingElse(t *testing.T) {
+	files, want := filled(t, 8)
+	name, b, ends := theSegment(t, files)
+	for i := range b {
+		for _, flip := range []byte{0xff, 1 << (i % 8)} {
+			bad := slices.Clone(b)
+			bad[i] ^= flip
+			lost := survey(t, fmt.Sprintf("byte %d flipped by %#x", i, flip), with(files, name, bad), want)
+			if hit := i >= ends[0]; hit != (lost == 1) || lost > 1 {
+				t.Fatalf("byte %d flipped by %#x: %d entries lost", i, flip, lost)
+			}
+		}
+	}
+}
+
+func TestDamageInAnOldSegmentIsAHoleForEveryReader(t *testing.T) {
+	dir := t.TempDir()
+	s := mustOpen(t, small(dir))
+	want := texts(1, 150)
+	mustCommit(t, s, want...)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	files := folder(t, dir)
+	second := slices.Sorted(func(yield func(string) bool) {
+		for name := range files {
+			if strings.HasSuffix(name, ".seg") && !yield(name) {
+				return
+			}
+		}
+	})[1]
+	bad := slices.Clone(files[second])
+	bad[segmentHead+entryHead] ^= 1
+	if lost := survey(t, "flip", with(files, second, bad), want); lost != 1 {
+		t.Fatal("one entry is damaged, lost are", lost)
+	}
+	if lost := survey(t, "cut", with(files, second, bad[:1000]), want); lost < 2 {
+		t.Fatal("a segment is cut, lost are", lost)
+	}
+	n := bytes.Count(files[second], []byte("evidence"))
+	if lost := survey(t, "gone", with(files, second, nil), want); lost != n {
+		t.Fatalf("a segment of %d entries is gone, lost are %d", n, lost)
+	}
+}
+
+func TestBytesInsideAPayloadAreNeverTakenForAnEntry(t *testing.T) {
+	dir := t.TempDir()
+	s := mustOpen(t, small(dir))
+	// A client that knows the format, but neither agent nor seed, names its file like this.
+	forged := appendEntry(nil, seedOf(tallyman.Agent{}, 1), 2, []byte("forged"))
+	mustCommit(t, s, "one"+string(forged)+"end", "two")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	files := folder(t, dir)
+	name, b, _ := theSegment(t, files)
+	b[segmentHead] ^= 1
+	if lost := survey(t, "forged", with(files, name, b), []string{"one" + string(forged) + "end", "two"}); lost != 1 {
+		t.Fatal("lost", lost)
+	}
+}
+
+func TestASpoolThatLostItsSegmentsBeginsANewEpochWithAHole(t *testing.T) {
+	files, _ := filled(t, 3)
+	name, b, ends := theSegment(t, files)
+	f := func(what string, files map[string][]byte, marks string, want ...string) {
+		t.Helper()
+		if marks != "" {
+			files = with(files, marksFile, append(append(sumOf([]byte(marks)), marks...), '\n'))
+		}
+		s := mustOpen(t, small(lay(t, files)))
+		defer s.Close()
+		id := mustCommit(t, s, "new")
+		same(t, what, drain(t, s, mustReader(t, s, "other")), append(want, "new"))
+		if wantID := (tallyman.ID{Agent: s.Agent(), Epoch: 2, Seq: 2}); id != wantID {
+			t.Errorf("%s: the new entry is %v", what, id)
+		}
+	}
+	old := texts(1, 3)
+	// A reader that is new begins at the oldest place that is there, which is behind the hole.
+	f("segments gone", with(files, name, nil), "")
+	f("segments gone, a reader was behind them", with(files, name, nil), `{"other":[1,2]}`, "hole 1")
+	f("the last entry gone, a reader has seen it", with(files, name, b[:ends[2]]), `{"ledger":[1,3],"other":[1,0]}`, old[0], old[1], "hole 1")
+}
+
+func TestTheAgentIsFoundInTheSegmentsIfItsFileIsGone(t *testing.T) {
+	files, want := filled(t, 3)
+	for what, b := range map[string][]byte{"gone": nil, "damaged": []byte("nonsense"), "empty": {}} {
+		if lost := survey(t, what, with(files, agentFile, b), want); lost != 0 {
+			t.Errorf("agent file %s: %d lost", what, lost)
+		}
+	}
+}
+
+func TestDamagedMarksShowReadersTheEntriesAgain(t *testing.T) {
+	files, want := filled(t, 3)
+	s := mustOpen(t, small(lay(t, with(files, marksFile, []byte("00000000 {\"join\":[1,3]}\n")))))
+	defer s.Close()
+	same(t, "again", drain(t, s, mustReader(t, s, "join")), want)
+}
+
+func TestStrayFilesAreMovedAsideAndNeverRemoved(t *testing.T) {
+	files, want := filled(t, 3)
+	foreign := append(title{tallyman.Agent{1}, 1, 7}.bytes(), "entries of somebody else"...)
+	stray := map[string][]byte{
+		"hello.seg":                         []byte("no segment"),
+		"00000001-ffffffffffffffff.seg":     []byte("no place"),
+		"7fffffff-0000000000000001.seg":     []byte("an epoch that never was"),
+		fileName(place{1, 7}):               foreign,
+		fileName(place{1, 9}):               title{tallyman.Agent{}, 1, 8}.bytes(),
+		"00000001-0000000000000001.seg.bad": []byte("from an earlier day"),
+	}
+	all := files
+	for name, b := range stray {
+		all = with(all, name, b)
+	}
+	dir := lay(t, all)
+	if err := os.Mkdir(filepath.Join(dir, fileName(place{1, 5})), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s := mustOpen(t, small(dir))
+	defer s.Close()
+	mustCommit(t, s, "next")
+	same(t, "stray", drain(t, s, mustReader(t, s, "join")), append(want, "next"))
+	if _, err := os.Stat(filepath.Join(dir, fileName(place{1, 5})+".bad")); err != nil {
+		t.Error(err)
+	}
+	for name, b := range stray {
+		name = strings.TrimSuffix(name, ".bad") + ".bad"
+		if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || !bytes.Equal(got, b) {
+			t.Errorf("%s: %q %v", name, got, err)
+		}
+	}
+}
+
+func TestASegmentOfANewerFormatIsLeftAlone(t *testing.T) {
+	files, _ := filled(t, 3)
+	name, b, _ := theSegment(t, files)
+	newer := slices.Clone(b)
+	newer[9] = 2
+	copy(newer[60:], sumBytes(newer[:60]))
+	dir := lay(t, with(files, name, newer))
+	_, err := Open(small(dir))
+	if err == nil || !strings.Contains(err.Error(), "newer version") || !strings.Contains(err.Error(), name) {
+		t.Fatal(err)
+	}
+	if got := folder(t, dir)[name]; !bytes.Equal(got, newer) {
+		t.Fatal("the segment was changed")
+	}
+}
+
+func sumBytes(b []byte) []byte {
+	sum := sumOf(b)
+	out := make([]byte, 4)
+	if _, err := fmt.Sscanf(string(sum), "%08x", &out); err != nil {
+		panic(err)
+	}
+	return out
+}
+
+func TestAnEmptySegmentWhoseHeadWasTornIsUsed(t *testing.T) {
+	files, _ := filled(t, 0)
+	name, b, _ := theSegment(t, files)
+	for n := range segmentHead {
+		s := mustOpen(t, small(lay(t, with(with(files, name, b[:n]), agentFile, nil))))
+		if id := mustCommit(t, s, "first"); id.Epoch != 1 || id.Seq != 1 {
+			t.Fatalf("head cut at %d: the first entry is %v", n, id)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

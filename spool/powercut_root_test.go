@@ -1,0 +1,148 @@
+//go:build root
+
+package spool
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// shutdownNow is FS_IOC_SHUTDOWN of linux/fs.h, and nolog its flag FS_SHUTDOWN_FLAGS_NOLOGFLUSH: the file system stops at once, its
+// journal is not flushed. To the disk that is a power cut.
+const (
+	shutdownNow = 0x8004587d
+	nolog       = 2
+)
+
+// island is an ext4 of its own on a loop device.
+type island struct {
+	image, at string
+}
+
+func newIsland(t *testing.T) island {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Fatal("tests with the tag root mount file systems: run them as root")
+	}
+	base := t.TempDir()
+	i := island{filepath.Join(base, "image"), filepath.Join(base, "mnt")}
+	if err := os.Mkdir(i.at, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	command(t, "truncate", "-s", "64M", i.image)
+	command(t, "mkfs.ext4", "-q", "-F", i.image)
+	i.mount(t)
+	t.Cleanup(func() { _ = unix.Unmount(i.at, unix.MNT_DETACH) })
+	return i
+}
+
+func command(t *testing.T, name string, arg ...string) {
+	t.Helper()
+	if out, err := exec.Command(name, arg...).CombinedOutput(); err != nil {
+		t.Fatalf("%s %v: %v: %s", name, arg, err, out)
+	}
+}
+
+func (i island) mount(t *testing.T) {
+	t.Helper()
+	command(t, "mount", "-o", "loop", i.image, i.at)
+}
+
+func (i island) cut() error {
+	f, err := os.Open(i.at)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return unix.IoctlSetPointerInt(int(f.Fd()), shutdownNow, nolog)
+}
+
+func (i island) remount(t *testing.T) {
+	t.Helper()
+	if err := unix.Unmount(i.at, 0); err != nil {
+		t.Fatalf("unmount: %v", err)
+	}
+	i.mount(t)
+}
+
+func TestAPowerCutAtAnyFileOperationLosesNothingAcknowledged(t *testing.T) {
+	at := newIsland(t)
+	total, cuts := 1, 0
+	for n := 0; n <= total; n++ {
+		dir := filepath.Join(at.at, fmt.Sprint("spool", n))
+		said, err := os.CreateTemp(t.TempDir(), "said")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var mu sync.Mutex
+		ops := 0
+		err = work(dir, "first", said, func(_, _ string) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if ops++; ops == n {
+				return at.cut()
+			}
+			return nil
+		})
+		switch {
+		case n == 0 && err != nil:
+			t.Fatal(err)
+		case n == 0:
+			total = ops
+		case ops >= n:
+			cuts++
+		}
+		out, rerr := os.ReadFile(said.Name())
+		if rerr != nil {
+			t.Fatal(rerr)
+		}
+		l := newLedger()
+		l.hear(t, string(out))
+		if n > 0 {
+			at.remount(t)
+		}
+		l.check(t, fmt.Sprintf("power cut at %d", n), dir)
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if cuts < 80 {
+		t.Fatalf("only %d power cuts", cuts)
+	}
+	t.Logf("%d power cuts", cuts)
+}
+
+func TestWhatAReaderGotAfterAKillSurvivesAPowerCut(t *testing.T) {
+	files, want := filled(t, 6)
+	at := newIsland(t)
+	dir := filepath.Join(at.at, "spool")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	unix.Sync()
+	for name, b := range files { // as after kill -9: in the page cache alone
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := mustOpen(t, small(dir))
+	r := mustReader(t, s, "join")
+	same(t, "after the kill", drain(t, s, r), want)
+	r.Close()
+	if err := at.cut(); err != nil {
+		t.Fatal(err)
+	}
+	_ = s.Close()
+	at.remount(t)
+	s = mustOpen(t, small(dir))
+	defer s.Close()
+	r = mustReader(t, s, "join")
+	defer r.Close()
+	same(t, "after the power cut", drain(t, s, r), want)
+}
