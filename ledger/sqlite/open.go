@@ -1,0 +1,183 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	_ "modernc.org/sqlite" // the driver
+
+	"tallyman/ledger/sqlstore"
+)
+
+// Config says where the ledger is and how it is used.
+type Config struct {
+	Path     string // of the file; it is made when it is missing
+	ReadOnly bool   // ask only: the file must exist and be of this version
+	Readers  int    // connections for questions; 0 means 4
+	CacheMiB int    // page cache of the writing connection; 0 means 64. A reader has an eighth of it
+}
+
+// Validate says what is wrong with the configuration.
+func (c Config) Validate() error {
+	switch {
+	case c.Path == "":
+		return errors.New("ledger: the path is empty: name a file such as /var/lib/tallyman/tallyman.db")
+	case c.Readers < 0 || c.CacheMiB < 0:
+		return errors.New("ledger: readers and cache cannot be negative")
+	}
+	return nil
+}
+
+// Ledger is a ledger in one SQLite file. It implements tallyman.Ledger.
+type Ledger struct {
+	*sqlstore.Store
+	path   string
+	writes *sql.DB
+	read   *sql.DB
+}
+
+// applicationID marks the file as a ledger: "TALY" (PRAGMA application_id).
+const applicationID = 0x54414c59
+
+// Open opens the ledger, makes it if it is missing, and brings its schema up to date. It starts no goroutine of its own.
+func Open(ctx context.Context, c Config) (*Ledger, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	if c.Readers == 0 {
+		c.Readers = 4
+	}
+	if c.CacheMiB == 0 {
+		c.CacheMiB = 64
+	}
+	l := &Ledger{path: c.Path}
+	if err := l.open(ctx, c); err != nil {
+		l.closeHandles()
+		return nil, fmt.Errorf("open ledger %s: %w", c.Path, err)
+	}
+	l.Store = sqlstore.New(dialect(), l.writes, l.read)
+	return l, nil
+}
+
+func (l *Ledger) open(ctx context.Context, c Config) error {
+	if c.ReadOnly {
+		if _, err := os.Stat(c.Path); err != nil {
+			return err
+		}
+		if err := l.openReaders(c); err != nil {
+			return err
+		}
+		return l.expect(ctx)
+	}
+	if err := create(c.Path); err != nil {
+		return err
+	}
+	var err error
+	l.writes, err = sql.Open("sqlite", source(c.Path,
+		"mode=rwc",
+		"_pragma=busy_timeout(1000)", // then the store tries again, until its context ends
+		"_pragma=synchronous(full)",
+		"_pragma=wal_autocheckpoint(4000)",
+		"_pragma=journal_size_limit(67108864)",
+		"_pragma=temp_store(memory)",
+		fmt.Sprintf("_pragma=cache_size(-%d)", c.CacheMiB<<10),
+	))
+	if err != nil {
+		return err
+	}
+	l.writes.SetMaxOpenConns(1)
+	if err := recognise(ctx, l.writes); err != nil {
+		return err
+	}
+	if err := migrate(ctx, l.writes); err != nil {
+		return err
+	}
+	return l.openReaders(c)
+}
+
+func (l *Ledger) openReaders(c Config) (err error) {
+	l.read, err = sql.Open("sqlite", source(c.Path,
+		"mode=ro",
+		"_pragma=busy_timeout(5000)",
+		"_pragma=temp_store(memory)",
+		fmt.Sprintf("_pragma=cache_size(-%d)", c.CacheMiB<<7),
+	))
+	if err != nil {
+		return err
+	}
+	l.read.SetMaxOpenConns(c.Readers)
+	l.read.SetMaxIdleConns(c.Readers)
+	return nil
+}
+
+// source names the file and how a connection to it is set up.
+func source(path string, options ...string) string {
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + strings.Join(options, "&")
+}
+
+// create makes an empty file that only its owner and group may read: the ledger says who moved what. A file that exists is not touched: closing it would
+// end the locks that this process holds on it (fcntl(2), advisory record locking).
+func create(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o640)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return nil
+	case err != nil:
+		return err
+	}
+	return f.Close()
+}
+
+// errForeign is returned for a file that this program did not make.
+var errForeign = errors.New("the file is an SQLite database of another program: choose another path, or move the file away")
+
+// recognise refuses a file of another program, marks a new one, and switches it to a write-ahead log.
+func recognise(ctx context.Context, db *sql.DB) error {
+	var id, tables int64
+	if err := db.QueryRowContext(ctx, "SELECT application_id, (SELECT count(*) FROM sqlite_schema) FROM pragma_application_id()").Scan(&id, &tables); err != nil {
+		return fmt.Errorf("read the file: %w", err)
+	}
+	if id != applicationID && tables > 0 {
+		return errForeign
+	}
+	if tables == 0 {
+		if _, err := db.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d", applicationID)); err != nil {
+			return fmt.Errorf("mark the file: %w", err)
+		}
+	}
+	var mode string
+	if err := db.QueryRowContext(ctx, "PRAGMA journal_mode = wal").Scan(&mode); err != nil {
+		return fmt.Errorf("switch to a write-ahead log: %w", err)
+	}
+	if mode != "wal" {
+		return errors.New("the file system cannot hold a write-ahead log, which needs shared memory: choose a path on a local disk")
+	}
+	return nil
+}
+
+// Close waits for the running transaction and closes the file. What was written before stays whole without it.
+func (l *Ledger) Close() error {
+	l.Store.Close()
+	return l.closeHandles()
+}
+
+func (l *Ledger) closeHandles() error {
+	var errs []error
+	if l.read != nil {
+		errs = append(errs, l.read.Close())
+	}
+	if l.writes != nil {
+		errs = append(errs, l.writes.Close()) // the last connection moves the log into the file
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,113 @@
+package sqlstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"net/netip"
+
+	"tallyman"
+)
+
+// dims are the dimension tables.
+type dims struct {
+	words     dim[string]
+	files     dim[string]
+	addresses dim[netip.Addr]
+	traits    dim[trait]
+	detail    dim[string]
+	once      *recent[string] // protocol facts that were seen once
+}
+
+func (d *dims) open(p *preparer) {
+	d.words.open(p, "word", mostWords, "text")
+	d.files.open(p, "file", mostFiles, "name")
+	d.addresses.open(p, "address", mostAddresses, "ip", "text")
+	d.traits.open(p, "trait", mostTraits, traitColumns...)
+	d.detail.open(p, "detail", mostDetails, "sum", "text")
+	d.once = newRecent[string](mostDetails)
+}
+
+func (d *dims) forget() {
+	d.words.forget()
+	d.files.forget()
+	d.addresses.forget()
+	d.traits.forget()
+	d.detail.forget()
+}
+
+// ids are the dimensions of one row.
+type ids struct {
+	host, proto, client, server, file, trait int64
+}
+
+func (d *dims) resolve(ctx context.Context, t *tallyman.Transfer, shown string, tr trait) (n ids, err error) {
+	if n.host, err = d.word(ctx, t.Host); err != nil {
+		return n, err
+	}
+	if n.proto, err = d.word(ctx, t.Proto); err != nil {
+		return n, err
+	}
+	if n.client, err = d.address(ctx, t.Client); err != nil {
+		return n, err
+	}
+	if n.server, err = d.address(ctx, t.Server); err != nil {
+		return n, err
+	}
+	if n.trait, err = d.traits.id(ctx, tr, trait.columns); err != nil {
+		return n, err
+	}
+	if shown != "" {
+		n.file, err = d.files.id(ctx, shown, asBytes)
+	}
+	return n, err
+}
+
+func (d *dims) word(ctx context.Context, s string) (int64, error) {
+	return d.words.id(ctx, s, asBytes)
+}
+
+// address is 0 for no address.
+func (d *dims) address(ctx context.Context, a netip.AddrPort) (int64, error) {
+	if !a.IsValid() {
+		return 0, nil
+	}
+	return d.addresses.id(ctx, a.Addr(), func(ip netip.Addr) []any {
+		return []any{ipBytes(ip), ip.String()}
+	})
+}
+
+// details returns the id of protocol facts that have occurred before, or else the facts themselves: most servers repeat few of them, but
+// those that hold a counter are all different, and an index over them would cost more than it saves.
+func (d *dims) details(ctx context.Context, facts string) (id, text any, err error) {
+	if facts == "" {
+		return nil, nil, nil
+	}
+	if n, ok := d.detail.known.get(facts); ok {
+		return n, nil, nil
+	}
+	if _, ok := d.once.get(facts); !ok {
+		d.once.put(facts, 0)
+		return nil, []byte(facts), nil
+	}
+	n, err := d.detail.id(ctx, facts, func(s string) []any {
+		sum := sha256.Sum256([]byte(s))
+		return []any{sum[:16], []byte(s)}
+	})
+	return n, nil, err
+}
+
+func asBytes(s string) []any { return []any{[]byte(s)} }
+
+// ipBytes is the form of an address in which a prefix is a range: 16 bytes, then the zone.
+func ipBytes(ip netip.Addr) []byte {
+	b := ip.As16()
+	return append(b[:], ip.Zone()...)
+}
+
+func ipOf(b []byte) (netip.Addr, error) {
+	if len(b) < 16 {
+		return netip.Addr{}, fmt.Errorf("an address of %d bytes", len(b))
+	}
+	return netip.AddrFrom16([16]byte(b[:16])).Unmap().WithZone(string(b[16:])), nil
+}

@@ -1,0 +1,155 @@
+package sqlstore
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"tallyman"
+)
+
+const (
+	mostStats = 1000
+	forever   = math.MaxInt64 / 2
+)
+
+// Stats implements tallyman.Ledger. Hours come oldest first (the newest ones, where there are more than the limit), verdicts in the order of
+// tallyman.Verdicts, all others by the number of transfers. A probe counts in Searches and in Verdicts[Probe]; a boot search in Searches
+// alone. Files have no searches: nobody asked for their content.
+func (s *Store) Stats(ctx context.Context, q tallyman.StatsQuery) ([]tallyman.Stat, error) {
+	limit := q.Limit
+	if limit <= 0 {
+		limit = mostStats
+	}
+	switch q.By {
+	case "hour", "verdict", "proto":
+		return s.hourStats(ctx, q, limit)
+	case "host":
+		return s.dayStats(ctx, q, byHost, limit)
+	case "client":
+		return s.dayStats(ctx, q, byClient, limit)
+	case "file":
+		return s.dayStats(ctx, q, byFile, limit)
+	default:
+		return nil, fmt.Errorf("stats by %q: choose hour, verdict, proto, host, client or file", tallyman.Escape(q.By))
+	}
+}
+
+// span is the interval of a question in slots, both ends included.
+func span(from, to time.Time, slot int64) (first, last int64) {
+	first, last = -forever, forever
+	if !from.IsZero() {
+		first = floor(micros(from), slot)
+	}
+	if !to.IsZero() {
+		last = floor(micros(to)-1, slot)
+	}
+	return first, last
+}
+
+func (s *Store) hourStats(ctx context.Context, q tallyman.StatsQuery, limit int) ([]tallyman.Stat, error) {
+	first, last := span(q.From, q.To, hourMicros)
+	var sums tallies
+	err := s.each(ctx, byHour, floor(first, 24), floor(last, 24), func(at cell, c count) {
+		if at.slot < first || at.slot > last {
+			return
+		}
+		item := at.slot
+		switch q.By {
+		case "verdict":
+			item = int64(at.verdict)
+		case "proto":
+			item = at.item
+		}
+		sums.of(item).add(at, c)
+	})
+	if err != nil {
+		return nil, err
+	}
+	switch q.By {
+	case "hour":
+		rows := sums.sorted(func(a, b *tally) int { return cmp.Compare(a.item, b.item) })
+		rows = rows[max(0, len(rows)-limit):]
+		return named(rows, func(item int64) string {
+			return time.Unix(item*3600, 0).UTC().Format(time.RFC3339)
+		}), nil
+	case "verdict":
+		order := tallyman.Verdicts()
+		rows := sums.sorted(func(a, b *tally) int {
+			return cmp.Compare(slices.Index(order, tallyman.Verdict(a.item)), slices.Index(order, tallyman.Verdict(b.item)))
+		})
+		return named(rows[:min(limit, len(rows))], func(item int64) string { return tallyman.Verdict(item).String() }), nil
+	default:
+		return s.top(ctx, sums, byHour, limit)
+	}
+}
+
+func named(rows []*tally, name func(int64) string) []tallyman.Stat {
+	out := make([]tallyman.Stat, len(rows))
+	for i, t := range rows {
+		out[i] = t.stat(name(t.item))
+	}
+	return out
+}
+
+func (s *Store) dayStats(ctx context.Context, q tallyman.StatsQuery, of series, limit int) ([]tallyman.Stat, error) {
+	first, last := span(q.From, q.To, dayMicros)
+	var sums tallies
+	err := s.each(ctx, of, first, last, func(at cell, c count) {
+		sums.of(at.item).add(at, c)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.top(ctx, sums, of, limit)
+}
+
+// top names the rows with the most transfers.
+func (s *Store) top(ctx context.Context, sums tallies, of series, limit int) ([]tallyman.Stat, error) {
+	rows := sums.top(limit)
+	items := make([]int64, len(rows))
+	for i, t := range rows {
+		items[i] = t.item
+	}
+	names, err := s.names(ctx, of, items)
+	if err != nil {
+		return nil, err
+	}
+	return named(rows, func(item int64) string { return names[item] }), nil
+}
+
+// names reads what people call the items of a series.
+func (s *Store) names(ctx context.Context, of series, items []int64) (map[int64]string, error) {
+	table, column := "word", "text"
+	switch of {
+	case byClient:
+		table = "address"
+	case byFile:
+		table, column = "file", "name"
+	}
+	out := make(map[int64]string, len(items))
+	for part := range slices.Chunk(items, 500) {
+		query := "SELECT id, " + column + " FROM " + table + " WHERE id IN (" + strings.TrimSuffix(strings.Repeat("?,", len(part)), ",") + ")"
+		args := make([]any, len(part))
+		for i, id := range part {
+			args[i] = id
+		}
+		err := s.query(ctx, query, args, func(scan scanner) error {
+			var id int64
+			var name []byte
+			if err := scan(&id, &name); err != nil {
+				return err
+			}
+			out[id] = tallyman.Escape(string(name))
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("read names of %s: %w", table, err)
+		}
+	}
+	return out, nil
+}
