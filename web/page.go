@@ -15,6 +15,8 @@ import (
 // assets are stored compressed.
 func (s *Server) getPage(w http.ResponseWriter, r *http.Request) error {
 	switch {
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		return problem(http.StatusMethodNotAllowed, "%s is not for %s: %s/openapi.json says what is", r.Method, r.URL.Path, api)
 	case r.URL.Path == "/":
 		index, err := fs.ReadFile(s.files, "index.html")
 		if err != nil {

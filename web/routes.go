@@ -83,7 +83,7 @@ func (s *Server) mux(d door) http.Handler {
 		scrape.ServeHTTP(w, r)
 		return nil
 	}}))
-	m.Handle("GET /", s.through(route{path: "/", needs: open, serve: s.getPage}))
+	m.Handle("/", s.through(route{path: "/", needs: open, serve: s.getPage}))
 	return s.guard(d, m)
 }
 

@@ -39,7 +39,9 @@ type Parts struct {
 	Match func(tallyman.Expr, *tallyman.Transfer) bool
 	// System must answer at once: it is asked for each open page every five seconds.
 	System func() System
-	Now    func() time.Time
+	// Hint says more to people about one transfer, as a sentence, or ""; nil = nothing is known beyond the record.
+	Hint func(*tallyman.Transfer) string
+	Now  func() time.Time
 }
 
 // Server is page and API behind their two doors.

@@ -69,8 +69,20 @@ func (s *Server) getTransfer(w http.ResponseWriter, r *http.Request) error {
 	if missing == nil {
 		missing = []string{}
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"transfer": t, "sentence": t.Sentence(), "missing": missing})
+	writeJSON(w, http.StatusOK, map[string]any{"transfer": t, "sentence": s.sentence(t), "missing": missing})
 	return nil
+}
+
+// sentence is the verdict in words, with the hint where there is one.
+func (s *Server) sentence(t *tallyman.Transfer) string {
+	said := t.Sentence()
+	if s.parts.Hint == nil {
+		return said
+	}
+	if hint := s.parts.Hint(t); hint != "" {
+		said += " " + hint
+	}
+	return said
 }
 
 // every yields all that the filter shows, in chunks, and gives the viewer time as long as it takes something.
@@ -192,7 +204,7 @@ func csvRow(t *tallyman.Transfer) []string {
 	j := t.Judgement
 	row := []string{
 		t.ID.String(), strconv.FormatUint(uint64(t.Rev), 10), t.Host, t.Proto, t.Op.String(), moment(t.Start), moment(t.End), took,
-		ip, port, selfIP, selfPort, t.User, t.File(), tallyman.Escape(t.Path), number(t.Expected), number(t.Bytes), sum, t.Content.String(),
+		ip, port, selfIP, selfPort, t.User, t.File(), t.Path, number(t.Expected), number(t.Bytes), sum, t.Content.String(),
 		j.Verdict.String(), string(j.Reason), j.Verdict.Outcome(), strings.Join(j.For, " "), strings.Join(j.Against, " "),
 		strings.Join(t.Tags, " "), t.Details,
 	}
@@ -202,8 +214,9 @@ func csvRow(t *tallyman.Transfer) []string {
 	return row
 }
 
-// harmless puts a ' before what a spreadsheet would take for a formula (CWE-1236).
+// harmless leaves no control characters, and puts a ' before what a spreadsheet would take for a formula (CWE-1236).
 func harmless(cell string) string {
+	cell = tallyman.Escape(cell)
 	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
 		return "'" + cell
 	}

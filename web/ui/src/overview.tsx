@@ -27,7 +27,7 @@ function Tiles(): VNode {
   return (
     <div class="tiles">
       <Tile name="transfers" value={count(n(...verdicts))} note={searches ? `and ${count(searches)} probes, searches` : 'in 24 hours'} query="" />
-      <Tile name="complete" kind="complete" value={count(n('complete'))} note={ended ? `${percent(n('complete'), ended)} of those that ended` : 'proven whole'} query="verdict:complete" />
+      <Tile name="complete" kind="complete" value={count(n('complete'))} note={ended ? `${percent(n('complete'), ended)} of ended` : 'proven whole'} query="verdict:complete" />
       <Tile name="failed" kind={n(...failures) ? 'failed' : undefined} value={count(n(...failures))} note={bad || 'none'} query="outcome:failure" />
       <Tile name="unproven" kind={n('unproven') ? 'unproven' : undefined} value={count(n('unproven'))} note="the proof is missing" query="verdict:unproven" />
       <Tile name="moved" value={bytes(moved)} note={`${count(moved)} bytes`} />

@@ -17,7 +17,7 @@ export const needs = signal<string | undefined>(undefined);
 export const choosePassword = signal(false);
 export const user = signal('');
 
-export const because = signal<ReadonlyMap<string, string>>(new Map());
+export const reasons = signal<ReadonlyMap<string, Words['reasons'][0]>>(new Map());
 export const system = signal<System | undefined>(undefined);
 export const byVerdict = signal<Stat[]>([]);
 export const byHour = signal<Stat[]>([]);
@@ -92,7 +92,7 @@ export async function whoAmI(): Promise<void> {
 export async function learn(): Promise<void> {
   try {
     const w = await get<Words>('words');
-    because.value = new Map(w.reasons.map((r) => [r.reason, r.because]));
+    reasons.value = new Map(w.reasons.map((r) => [r.reason, r]));
   } catch (err) {
     failed(err);
   }

@@ -6,7 +6,7 @@ import { Copy } from './copy';
 import { bytes, count, dateOf, timeOf, took } from './format';
 import { Sign, VerdictMark } from './icons';
 import { follow, older } from './list';
-import { because, cursor, filtered, from, loading, more, open, paused, problem, q, rows, system, to, utc, waiting } from './state';
+import { cursor, filtered, from, loading, more, open, paused, problem, q, reasons, rows, system, to, utc, waiting } from './state';
 import { opWord } from './words';
 import type { Transfer } from './words';
 
@@ -99,7 +99,7 @@ function Row({ t, at }: { t: Transfer; at: number }): VNode {
       <span role="cell" class="c-op">{opWord(t.op)}<span class="proto"> {t.proto}</span></span>
       <span role="cell" class="c-bytes" title={t.bytes === undefined ? '' : `${count(t.bytes)} bytes`}>{bytes(t.bytes)}{share}</span>
       <span role="cell" class="c-took">{took(t.took_ms)}</span>
-      <span role="cell" class="c-reason">{t.reason ? because.value.get(t.reason) ?? t.reason : t.verdict === 'active' ? 'running' : ''}</span>
+      <span role="cell" class="c-reason">{t.reason ? reasons.value.get(t.reason)?.because ?? t.reason : t.verdict === 'active' ? 'running' : ''}</span>
     </div>
   );
 }

@@ -6,7 +6,7 @@ import { Copy } from './copy';
 import { quote } from './filter';
 import { bytes, count, stamp, timeOf, took } from './format';
 import { Sign, VerdictIcon, VerdictMark } from './icons';
-import { from, open, q, system, to, told, utc } from './state';
+import { from, open, q, reasons, system, to, told, utc } from './state';
 import { opWord } from './words';
 import type { Evidence, Transfer } from './words';
 
@@ -128,7 +128,7 @@ function Lanes({ t, evidence }: { t: Transfer; evidence: Evidence[] }): VNode {
               <td class="at"><time dateTime={e.at}>{e.at && timeOf(e.at, utc.value, true)}</time><small>{e.at && offset(Date.parse(e.at) - start)}</small></td>
               {lanes.map((l) => (
                 <td key={l} class={`lane ${silent.includes(l) ? 'silent' : ''}`}>
-                  {l === e.witness && <span class={`dot k-${e.kind} ${t.against?.includes(l) ? 'against' : ''}`}>{mark(e, t)}<span class="hidden">{l}</span></span>}
+                  {l === e.witness && <Dot e={e} />}
                 </td>
               ))}
               <td class="says">{e.says}{e.raw && <pre>{e.raw}</pre>}</td>
@@ -141,8 +141,10 @@ function Lanes({ t, evidence }: { t: Transfer; evidence: Evidence[] }): VNode {
   );
 }
 
-function mark(e: Evidence, t: Transfer): VNode | null {
-  return (e.kind === 'closed' || e.kind === 'refusal') && t.verdict && t.verdict !== 'active' ? <VerdictIcon of={t.verdict} /> : null;
+/** What ends a transfer wears the icon of what this witness, taken alone, says of it. */
+function Dot({ e }: { e: Evidence }): VNode {
+  const v = e.kind === 'closed' || e.kind === 'refusal' ? reasons.value.get(e.reason ?? '')?.verdict : undefined;
+  return <span class={`dot k-${e.kind} ${v ? `end v-${v}` : ''}`}>{v && <VerdictIcon of={v} />}<span class="hidden">{e.witness}</span></span>;
 }
 
 const offset = (ms: number): string => (ms < 0 ? '−' : '+') + (Math.abs(ms) < 1000 ? `${Math.abs(ms)} ms` : `${(Math.abs(ms) / 1000).toFixed(2)} s`);
