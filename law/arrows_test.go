@@ -1,0 +1,83 @@
+package law
+
+import (
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+)
+
+const module = "tallyman"
+
+// arrows is who may import whom, besides: every room imports the root, a room imports its own sub-rooms, cmd/tallyman, law and test/*
+// import all. A star stands for one element of a path.
+var arrows = [...]struct{ from, to string }{
+	{"pipe", "join"},
+	{"pipe", "rule"},
+	{"source/tftp", "acl"},
+	{"source/ftp", "acl"},
+	{"source/sftp", "acl"},
+	{"source/tftp", "tree"},
+	{"source/tftp/engine", "source/tftp/packet"},
+	{"web", "acl"},
+	{"web", "query"},
+	{"sink/*", "encode/*"},
+	{"ledger/*", "ledger/sqlstore"},
+}
+
+func importsFollowTheArrows(t *tree) []string {
+	var out []string
+	for _, f := range t.files {
+		for _, i := range f.syntax.Imports {
+			to, err := strconv.Unquote(i.Path.Value)
+			if err != nil {
+				continue
+			}
+			room, inside := strings.CutPrefix(to, module)
+			room = strings.TrimPrefix(room, "/")
+			switch {
+			case inside && (to == module || to[len(module)] == '/'):
+				if !mayImport(f, room) {
+					out = append(out, fmt.Sprintf("%s: %s imports %s: meet in the root package and be introduced in cmd/tallyman, or argue for an arrow in law/arrows_test.go",
+						t.at(i), called(f.room), called(room)))
+				}
+			case f.room == "" && !f.test && !standard(to):
+				out = append(out, fmt.Sprintf("%s: the root imports %s: it imports the standard library alone", t.at(i), to))
+			}
+		}
+	}
+	return out
+}
+
+func mayImport(f file, to string) bool {
+	from := f.room
+	free := from == "cmd/tallyman" || from == "law" || strings.HasPrefix(from, "test/")
+	below := from != "" && strings.HasPrefix(to, from+"/")
+	if free || below || to == "" && from != "" || f.test && (to == from || to == "test/corpus") {
+		return true
+	}
+	for _, a := range arrows {
+		if match(a.from, from) && match(a.to, to) {
+			return true
+		}
+	}
+	return false
+}
+
+func match(pattern, room string) bool {
+	ok, err := path.Match(pattern, room)
+	return ok && err == nil
+}
+
+// standard reports packages of the standard library: their first element holds no dot.
+func standard(path string) bool {
+	first, _, _ := strings.Cut(path, "/")
+	return !strings.Contains(first, ".")
+}
+
+func called(room string) string {
+	if room == "" {
+		return "the root"
+	}
+	return room
+}
