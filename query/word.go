@@ -58,7 +58,7 @@ func (p *parser) word() (word, error) {
 				w.wild = true
 				pattern.WriteByte(c)
 			} else {
-				literal(&pattern, string(c))
+				literal(&pattern, p.text[p.at-1:p.at])
 			}
 		}
 	}
