@@ -33,7 +33,7 @@ func (l *loop) receiveRequests(p *port) {
 	for l.requests.Next(&in) {
 		r, err := packet.ParseRequest(in.Payload)
 		if err != nil || in.Cut {
-			l.malformed(&in, r, err)
+			l.malformed(p, &in, err)
 			continue
 		}
 		q := ask{request: r, op: tallyman.OpGet, peer: *in.From, client: in.From.AddrPort()}
@@ -201,12 +201,12 @@ func (l *loop) refuse(q *ask, r *Refusal, silent bool) {
 
 // malformed counts what is no request. It is never answered: answering a stray
 // ERROR with an ERROR would let two servers loop.
-func (l *loop) malformed(in *udp.Packet, r packet.Request, err error) {
+func (l *loop) malformed(p *port, in *udp.Packet, err error) {
 	l.counts.malformed.Add(1)
 	if errors.Is(err, packet.ErrNoRequest) {
 		return
 	}
-	l.illegible.add(in.From.AddrPort(), netip.AddrPortFrom(in.Asked, 0), wall())
+	l.illegible.add(in.From.AddrPort(), netip.AddrPortFrom(in.Asked, p.at.Port()), wall())
 }
 
 // trimName takes off what boot ROMs append to names: 0xFF and control bytes.

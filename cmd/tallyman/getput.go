@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tallyman"
+	client "tallyman/client/tftp"
+)
+
+// transferFlags are what get and put let one choose.
+type transferFlags struct {
+	mode          string
+	block, window int
+	plain         bool
+	force         bool
+}
+
+func (f *transferFlags) add(p *program, c *cobra.Command) {
+	c.Flags().StringVar(&f.mode, "mode", "", "octet or netascii (default octet)")
+	c.Flags().IntVar(&f.block, "blksize", 0, "block size to ask for, 8 to 65464 bytes (default 1428)")
+	c.Flags().IntVar(&f.window, "windowsize", 0, "window to ask for, 1 to 64 blocks (default 16)")
+	c.Flags().BoolVar(&f.plain, "plain", false, "ask for no options: blocks of 512 bytes, one at a time")
+	c.Flags().BoolVar(&p.json, "json", false, "write the result as JSON")
+}
+
+// request reads a URL and the flags.
+func (f *transferFlags) request(url string) (client.Request, error) {
+	scheme, _, ok := strings.Cut(url, "://")
+	if ok && !strings.EqualFold(scheme, "tftp") {
+		return client.Request{}, usage("%s: this version gets and puts by tftp only", tallyman.Escape(url))
+	}
+	r, err := client.ParseURL(url)
+	if err != nil {
+		return r, &coded{exitUsage, err}
+	}
+	if f.mode != "" {
+		r.Mode = client.Mode(f.mode)
+	}
+	r.BlockSize, r.Window, r.Plain = f.block, f.window, f.plain
+	return r, nil
+}
+
+func (p *program) getCommand() *cobra.Command {
+	var f transferFlags
+	c := &cobra.Command{
+		Use: "get URL [FILE]", Short: "fetch a file, with hash and verdict", Args: cobra.RangeArgs(1, 2),
+		Long:    "Fetches a file. It appears under its name once it is whole; - writes to standard output.",
+		Example: "  tallyman get tftp://10.20.0.5/fw.bin\n  tallyman get tftp://127.0.0.1:6969/hello.txt -",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r, err := f.request(args[0])
+			if err != nil {
+				return err
+			}
+			if r.Name == "" {
+				return usage("%s names no file", args[0])
+			}
+			to := path.Base(r.Name)
+			if len(args) == 2 {
+				to = args[1]
+			}
+			return p.get(cmd.Context(), r, to, f.force)
+		},
+	}
+	f.add(p, c)
+	c.Flags().BoolVar(&f.force, "force", false, "replace FILE if it is there")
+	return c
+}
+
+// get fetches into a temporary file beside the final one, so that nothing stands under the name before it is whole.
+func (p *program) get(ctx context.Context, r client.Request, to string, force bool) error {
+	if to == "-" {
+		result, err := client.Get(ctx, r, p.stdout, p.progress("get"))
+		return p.reportTo(p.stderr, r, result, err)
+	}
+	if to == "." || to == "/" || to == ".." {
+		return usage("%s cannot be a file name here: name the file to write", to)
+	}
+	if _, err := os.Lstat(to); err == nil && !force {
+		return fmt.Errorf("%s is there already: name another file, or use --force", to)
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(to), ".tallyman-get-*")
+	if err != nil {
+		return fmt.Errorf("store the file: %w", err)
+	}
+	defer os.Remove(tmp.Name())
+	result, err := client.Get(ctx, r, tmp, p.progress("get"))
+	if err == nil {
+		err = errors.Join(tmp.Chmod(0o644), tmp.Sync())
+	}
+	if err := errors.Join(err, tmp.Close()); err != nil {
+		return p.reportTo(p.stderr, r, result, err)
+	}
+	if force {
+		err = os.Rename(tmp.Name(), to)
+	} else {
+		err = os.Link(tmp.Name(), to)
+	}
+	if err != nil {
+		return fmt.Errorf("store the file: %w", err)
+	}
+	return p.reportTo(p.stdout, r, result, nil)
+}
+
+func (p *program) putCommand() *cobra.Command {
+	var f transferFlags
+	c := &cobra.Command{
+		Use: "put FILE URL", Short: "send a file, with hash and verdict", Args: cobra.ExactArgs(2),
+		Long:    "Sends a file; - reads standard input. A URL that ends in a slash takes the name of the file.",
+		Example: "  tallyman put running-config tftp://10.20.0.5/\n  tar c /etc | tallyman put - tftp://10.20.0.5/etc.tar",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			file, url := args[0], args[1]
+			if strings.Contains(file, "://") {
+				file, url = url, file // design section 6 writes put URL [FILE]
+			}
+			r, err := f.request(url)
+			if err != nil {
+				return err
+			}
+			if r.Name == "" || strings.HasSuffix(r.Name, "/") {
+				if file == "-" {
+					return usage("%s names no file, and standard input has no name", url)
+				}
+				r.Name += filepath.Base(file)
+			}
+			return p.put(cmd.Context(), r, file)
+		},
+	}
+	f.add(p, c)
+	return c
+}
+
+func (p *program) put(ctx context.Context, r client.Request, file string) error {
+	in, size := p.stdin, int64(-1)
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return fmt.Errorf("read the file to send: %w", err)
+		}
+		defer f.Close()
+		st, err := f.Stat()
+		if err != nil {
+			return fmt.Errorf("read the file to send: %w", err)
+		}
+		if st.IsDir() {
+			return usage("%s is a folder: TFTP sends single files", file)
+		}
+		if st.Mode().IsRegular() {
+			size = st.Size()
+		}
+		in = f
+	}
+	result, err := client.Put(ctx, r, in, size, p.progress("put"))
+	return p.reportTo(p.stdout, r, result, err)
+}
+
+// reportTo says how it ended: what moved, the digest, the verdict.
+func (p *program) reportTo(w io.Writer, r client.Request, result client.Result, err error) error {
+	if p.json {
+		out := map[string]any{
+			"file": tallyman.Escape(r.Name), "server": result.Server.String(), "bytes": result.Bytes, "took_ms": float64(result.Took.Microseconds()) / 1000,
+			"verdict": result.Verdict, "reason": result.Reason, "outcome": result.Verdict.Outcome(), "retransmits": result.Retransmits, "duplicates": result.Duplicates,
+		}
+		if _, hex, ok := strings.Cut(string(result.Digest), ":"); ok {
+			out["sha256"] = hex
+		}
+		line, jerr := json.Marshal(out)
+		if jerr != nil {
+			return jerr
+		}
+		fmt.Fprintf(w, "%s\n", line)
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	rate := ""
+	if s := result.Took.Seconds(); s > 0 {
+		rate = fmt.Sprintf(", %.1f MB/s", float64(result.Bytes)/s/1e6)
+	}
+	fmt.Fprintf(w, "%s  %s  %s bytes in %s%s\n%s  %s\n",
+		p.painted(result.Verdict, 0), tallyman.Escape(r.Name), tallyman.Count(result.Bytes), result.Took.Round(100*time.Microsecond), rate, result.Digest, result.Reason)
+	return nil
+}
+
+// progressEvery is how often the bar is drawn.
+const progressEvery = 100 * time.Millisecond
+
+// progress draws a bar on standard error while a person looks at it.
+func (p *program) progress(what string) client.Progress {
+	if !isTerminal(p.stderr) || p.json {
+		return nil
+	}
+	var drawn time.Time
+	begun := time.Now()
+	return func(done, total int64) {
+		now := time.Now()
+		last := done == total
+		if now.Sub(drawn) < progressEvery && !last {
+			return
+		}
+		drawn = now
+		rate := float64(done) / max(now.Sub(begun).Seconds(), 0.001) / 1e6
+		bar := ""
+		if total > 0 {
+			full := int(min(30, done*30/total))
+			bar = fmt.Sprintf("[%s%s] %3d%% ", strings.Repeat("=", full), strings.Repeat(" ", 30-full), min(100, done*100/total))
+		}
+		fmt.Fprintf(p.stderr, "\r\x1b[K%s %s%s bytes  %.1f MB/s", what, bar, tallyman.Count(done), rate)
+		if last {
+			fmt.Fprint(p.stderr, "\r\x1b[K")
+		}
+	}
+}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"fmt"
+
+	"tallyman"
+	"tallyman/config"
+)
+
+// sink is a place that records go to beside the ledger.
+type sink interface {
+	tallyman.Sink
+	Reopen() error
+	Close() error
+}
+
+// sinkTable maps a key of the configuration to what it opens.
+var sinkTable = []struct {
+	key  string
+	on   func(config.Config) bool
+	open func(config.Config) (sink, error)
+}{
+}
+
+// openSinks opens every sink that the configuration switches on.
+func openSinks(cfg config.Config) (map[string]sink, error) {
+	open := map[string]sink{}
+	for _, row := range sinkTable {
+		if !row.on(cfg) {
+			continue
+		}
+		s, err := row.open(cfg)
+		if err != nil {
+			for _, o := range open {
+				_ = o.Close()
+			}
+			return nil, fmt.Errorf("%s: %w", row.key, err)
+		}
+		open[row.key] = s
+	}
+	return open, nil
+}
+
+func written(open map[string]sink) map[string]tallyman.Sink {
+	out := map[string]tallyman.Sink{}
+	for key, s := range open {
+		out[key] = s
+	}
+	return out
+}

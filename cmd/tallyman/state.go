@@ -1,0 +1,66 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// What stands in the state folder.
+const (
+	ledgerFile = "ledger.db"
+	spoolDir   = "spool"
+	outboxDir  = "outbox"
+	lockFile   = "lock"
+)
+
+// hold makes the state folder, and keeps a second process away from it. The returned file is the lock; closing it lets go.
+func hold(state string) (*os.File, error) {
+	if err := os.MkdirAll(state, 0o750); err != nil {
+		return nil, fmt.Errorf("make state folder: %w: name another with --state DIR", err)
+	}
+	f, err := os.OpenFile(filepath.Join(state, lockFile), os.O_RDWR|os.O_CREATE, 0o640)
+	if err != nil {
+		return nil, fmt.Errorf("open the lock of the state folder: %w: name another folder with --state DIR", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		holder := "another process"
+		if pid, _ := os.ReadFile(f.Name()); len(pid) > 0 {
+			holder = "pid " + strings.TrimSpace(string(pid))
+		}
+		_ = f.Close()
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("lock state folder %s: %w", state, err)
+		}
+		return nil, fmt.Errorf("state folder %s is in use by %s: stop it with tallyman stop, or name another folder with --state DIR", state, holder)
+	}
+	if err := errors.Join(f.Truncate(0), writeAt(f, strconv.Itoa(os.Getpid())+"\n")); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("write %s: %w", f.Name(), err)
+	}
+	return f, nil
+}
+
+func writeAt(f *os.File, text string) error {
+	_, err := f.WriteAt([]byte(text), 0)
+	return err
+}
+
+// bootTicks is when this process started, in clock ticks since boot (proc(5), field 22 of stat).
+func bootTicks() int64 {
+	stat, err := os.ReadFile("/proc/self/stat")
+	if err != nil {
+		return 0
+	}
+	_, after, _ := strings.Cut(string(stat), ") ")
+	fields := strings.Fields(after)
+	if len(fields) < 20 {
+		return 0
+	}
+	n, _ := strconv.ParseInt(fields[19], 10, 64)
+	return n
+}
