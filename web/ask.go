@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -54,8 +55,9 @@ func (s *Server) where(text string, now time.Time) (tallyman.Expr, error) {
 	e, err := s.parts.Parse(text, now)
 	if err != nil {
 		p := problem(http.StatusBadRequest, "%s", err.Error())
-		if c, ok := err.(interface{ Caret() string }); ok {
-			p.Caret = c.Caret()
+		var pointed interface{ Caret() string }
+		if errors.As(err, &pointed) {
+			p.Caret = pointed.Caret()
 		}
 		return nil, p
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"tallyman"
+	"tallyman/query"
 )
 
 // memory is a ledger that forgets when the test ends.
@@ -56,7 +57,7 @@ func (m *memory) Transfers(_ context.Context, q tallyman.Query) iter.Seq2[*tally
 	for _, t := range m.transfers {
 		c := tallyman.Cursor{At: t.Start, ID: t.ID}
 		switch {
-		case !t.Merged.IsZero(), q.Where != nil && !matches(q.Where, t):
+		case !t.Merged.IsZero(), q.Where != nil && !query.Match(q.Where, t):
 		case !q.From.IsZero() && t.Start.Before(q.From), !q.To.IsZero() && !t.Start.Before(q.To):
 		case !q.After.IsZero() && later(c, q.After) >= 0:
 		default:
@@ -163,41 +164,6 @@ func (m *memory) Stats(_ context.Context, q tallyman.StatsQuery) ([]tallyman.Sta
 	return out, nil
 }
 
-// fault is an error of the little language below, with its place.
-type fault struct{ text, caret string }
-
-func (f *fault) Error() string { return f.text }
-func (f *fault) Caret() string { return f.caret }
-
-// parse knows terms of verdict, client and file, all of which must hold.
-func parse(text string, _ time.Time) (tallyman.Expr, error) {
-	var all tallyman.And
-	for word := range strings.FieldsSeq(text) {
-		field, value, ok := strings.Cut(word, ":")
-		f := tallyman.Field(field)
-		if !ok || f != tallyman.FieldVerdict && f != tallyman.FieldClient && f != tallyman.FieldFile {
-			at := strings.Index(text, word)
-			return nil, &fault{"unknown field " + field + ": take verdict, client or file", text + "\n" + strings.Repeat(" ", at) + "^ unknown field"}
-		}
-		all = append(all, tallyman.Term{Field: f, Text: value})
-	}
-	return all, nil
-}
-
-func matches(e tallyman.Expr, t *tallyman.Transfer) bool {
-	all, _ := e.(tallyman.And)
-	for _, x := range all {
-		term, _ := x.(tallyman.Term)
-		have := map[tallyman.Field]string{
-			tallyman.FieldVerdict: t.Judgement.Verdict.String(), tallyman.FieldClient: t.Client.Addr().String(), tallyman.FieldFile: t.Name,
-		}[term.Field]
-		if have != term.Text {
-			return false
-		}
-	}
-	return true
-}
-
 // begun is the first moment of the tests' records.
 var begun = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
@@ -262,7 +228,7 @@ func allLive() System {
 // newServer fills in the parts that a test does not care about.
 func newServer(t testing.TB, cfg Config, p Parts) *Server {
 	t.Helper()
-	p.Name, p.Version, p.Log, p.Parse, p.Match = "lab-tftp-01", "test", slog.New(slog.DiscardHandler), parse, matches
+	p.Name, p.Version, p.Log, p.Parse, p.Match = "lab-tftp-01", "test", slog.New(slog.DiscardHandler), query.Parse, query.Match
 	if p.State == "" {
 		p.State = t.TempDir()
 	}

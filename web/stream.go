@@ -45,12 +45,11 @@ func (s *Server) getStream(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer s.parts.Feed.unsubscribe(sub)
 	v := &viewer{Server: s, request: r, sub: sub, where: where, to: w, control: http.NewResponseController(w)}
-	if err := v.run(); err != nil && r.Context().Err() == nil {
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			s.parts.Feed.tally.slow.Inc()
-		}
-		s.log.Debug("live stream ended", "err", err)
+	err = v.run()
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		s.parts.Feed.tally.slow.Inc()
 	}
+	s.log.Debug("live stream ended", "err", err)
 	return nil
 }
 

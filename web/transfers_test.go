@@ -92,8 +92,8 @@ func TestWrongQuestionsSayWhatToDo(t *testing.T) {
 		"/api/v1/transfers/not-an-id":                        "no record id",
 		"/api/v1/stats?by=colour":                            "take hour, verdict",
 		"/api/v1/transfers.csv?from=yesterday":               "now-24h",
-		"/api/v1/transfers.ndjson?q=colour:red":              "unknown field",
-		"/api/v1/stream?q=colour:red":                        "unknown field",
+		"/api/v1/transfers.ndjson?q=colour:red":              "colour",
+		"/api/v1/stream?q=colour:red":                        "colour",
 		"/api/v1/stream?last=-1":                             "from 1 to 1000",
 		"/api/v1/events?limit=2000":                          "from 1 to 1000",
 		"/api/v1/clients?from=%1b[31m":                       `\x1b[31m`,
@@ -118,7 +118,7 @@ func TestQueryErrorCarriesTheCaret(t *testing.T) {
 	s, _ := withRecords(t, 0)
 	var p Problem
 	call(t, s, sock).get("/api/v1/transfers?q=verdict:failed+colour:red", 400, &p)
-	if want := "verdict:failed colour:red\n               ^ unknown field"; p.Caret != want {
+	if want := "verdict:failed colour:red\n               ^^^^^^"; p.Caret != want {
 		t.Errorf("caret %q, want %q", p.Caret, want)
 	}
 }

@@ -63,7 +63,7 @@ export function Filter(): VNode {
         </details>
       </div>
       <div id="query-error" role="alert">
-        {problem.value && <pre class="error">{problem.value.caret || problem.value.message}</pre>}
+        {problem.value && <div class="error">{problem.value.caret && <pre>{problem.value.caret}</pre>}{problem.value.message}</div>}
       </div>
     </search>
   );

@@ -134,8 +134,8 @@ await withBrowser(async (context, complaints) => {
 
   await fact('an error in the query is shown with a caret', async () => {
     await page.fill('#q', 'verdict:failed colour:red');
-    await page.waitForSelector('pre.error');
-    assert.match(await page.locator('pre.error').innerText(), /\n {15}\^/);
+    await page.waitForSelector('div.error pre');
+    assert.match(await page.locator('div.error pre').innerText(), /\n {15}\^{6}/);
     await accessible('query error');
     await picture('error');
     assert.ok(complaints.splice(0).every((c) => /400/.test(c)), 'the answer 400 and nothing else is complained about');
