@@ -173,7 +173,8 @@ func (f *File) pread(p []byte, off int64) (int, error) {
 	}
 }
 
-// Changed looks again and reports whether the file is another content than at open: a digest of what was read then says nothing.
+// Changed looks again and reports whether the file may hold another content than at open: a digest of what was read then says nothing. A file that got
+// another mode, owner or name meanwhile, as when an upload replaces it, counts as changed: its times do not tell the difference.
 func (f *File) Changed() (bool, error) {
 	if err := f.tree.cfg.Step.Do("stat", f.rel); err != nil {
 		return true, f.tree.refusal(reading, f.rel, err)

@@ -67,42 +67,44 @@ func (t *Tree) makeFolder(dir string) (*folder, error) {
 func (f *folder) enter(name string, mode uint32) (*folder, error) {
 	in := &folder{tree: f.tree, rel: f.join(name), fd: -1}
 	in.asked = in.rel
-	for {
+	for made := false; ; {
 		err := f.tree.do("open", in.rel, func() (err error) {
 			in.fd, err = unix.Openat(f.fd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 			return err
 		})
-		switch err {
-		case nil:
+		switch {
+		case err == nil && !made:
 			return in, nil
-		case unix.ENOENT:
-		case unix.ENOTDIR, unix.ELOOP:
+		case err == nil:
+			if err = in.dress(mode); err == nil {
+				err = f.sync(in.fd)
+			}
+			if err != nil {
+				in.close()
+				return nil, err
+			}
+			return in, nil
+		case is(err, unix.ENOTDIR, unix.ELOOP):
 			return nil, refuse(tallyman.NotWritable, "%s is no folder: move it away", tallyman.Escape(f.tree.abs(in.rel)))
-		default:
+		case err != unix.ENOENT:
 			return nil, err
 		}
-		if err := f.mkdir(name, mode); err != nil {
+		err = f.tree.do("mkdir", in.rel, func() error { return unix.Mkdirat(f.fd, name, mode) })
+		if made = err == nil; !made && err != unix.EEXIST {
 			return nil, err
 		}
 	}
 }
 
-func (f *folder) mkdir(name string, mode uint32) error {
-	cfg, path := &f.tree.cfg, f.join(name)
-	err := f.tree.do("mkdir", path, func() error { return unix.Mkdirat(f.fd, name, mode) })
-	if err == unix.EEXIST {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
+// dress gives a folder that was just made its owner and its mode, whatever the umask.
+func (f *folder) dress(mode uint32) error {
+	cfg := &f.tree.cfg
 	if f.tree.chowns() {
-		err := f.tree.do("chown", path, func() error { return unix.Fchownat(f.fd, name, cfg.UID, cfg.GID, unix.AT_SYMLINK_NOFOLLOW) })
-		if err != nil {
+		if err := f.tree.do("chown", f.rel, func() error { return unix.Fchown(f.fd, cfg.UID, cfg.GID) }); err != nil {
 			return err
 		}
 	}
-	return f.sync(-1)
+	return f.tree.do("chmod", f.rel, func() error { return unix.Fchmod(f.fd, mode) })
 }
 
 // join returns the path, relative to the root, of a name in this folder.
@@ -134,16 +136,13 @@ func (f *folder) stillThere() error {
 }
 
 // sync puts the names in the folder on stable storage. A folder that cannot be read cannot be synced alone: then the whole file system is,
-// through any file on it.
+// through any open file or folder on it.
 func (f *folder) sync(file int) error {
 	return f.tree.do("sync", f.rel, func() error {
-		if !f.path {
-			return unix.Fsync(f.fd)
+		if f.path {
+			return unix.Syncfs(file)
 		}
-		if file < 0 {
-			return fmt.Errorf("sync folder %s: it may not be read", tallyman.Escape(f.rel))
-		}
-		return unix.Syncfs(file)
+		return unix.Fsync(f.fd)
 	})
 }
 

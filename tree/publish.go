@@ -40,13 +40,13 @@ func (u *Upload) claim() error {
 	})
 	// rename(2): NFS and some FUSE file systems know no flags.
 	if is(err, unix.EINVAL, unix.ENOSYS) {
-		return u.tree.do("link", u.real, func() error { // discard takes the temporary name away
+		err = u.tree.do("link", u.real, func() error { // discard takes the temporary name away
 			return unix.Linkat(u.dir.fd, u.temp, u.dir.fd, u.base, 0)
 		})
-	}
-	if err == nil {
+	} else if err == nil {
 		u.temp = ""
 	}
+	u.published = err == nil
 	return err
 }
 
@@ -54,7 +54,7 @@ func (u *Upload) claim() error {
 func (u *Upload) rename() error {
 	err := u.tree.do("rename", u.real, func() error { return unix.Renameat(u.dir.fd, u.temp, u.dir.fd, u.base) })
 	if err == nil {
-		u.temp = ""
+		u.temp, u.published = "", true
 	}
 	return err
 }
@@ -142,7 +142,9 @@ func (u *Upload) keepByExchange(s shelf, old *unix.Stat_t) (string, error) {
 
 // exchange swaps the final name with another one; both stand all the time.
 func (u *Upload) exchange(dir int, name string) error {
-	return u.tree.do("exchange", u.real, func() error {
+	err := u.tree.do("exchange", u.real, func() error {
 		return unix.Renameat2(dir, name, u.dir.fd, u.base, unix.RENAME_EXCHANGE)
 	})
+	u.published = err == nil
+	return err
 }

@@ -13,7 +13,8 @@
 //   - What stands under a final name is whole. A reader finds the old file or the new one, never a part, never nothing.
 //   - After Commit has returned without error the upload survives a power cut. After an error of Commit, or after a kill, the old file stands,
 //     or the new one whole. What a kill leaves behind is a temporary file, and Sweep takes it away.
-//   - In mode Keep no version is lost while it counts among the newest, also when two uploads of a name end at once.
+//   - In mode Keep no version is lost while it counts among the newest, also when uploads of one name end at once, in this process or in another. (A
+//     kill that hits the moment between two such ends may cost the version that stood for that moment.)
 //   - An error is a *Refusal with a reason from the closed list and a sentence for people.
 //
 // What it leaves to others: who may ask (room acl), the words on the wire, evidence, digests of what streams by.

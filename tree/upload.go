@@ -49,6 +49,8 @@ type Upload struct {
 	size int64
 	next int64 // size at which free space is looked at again
 	done bool
+
+	published bool // the final name is ours
 }
 
 // Stored says what a Commit has done.
@@ -218,7 +220,7 @@ func (u *Upload) write(p []byte) (int, error) {
 
 // Commit makes the upload durable and gives it its name. When it returns nil the file, its name and the kept old version are on stable
 // storage. After an error, a *Refusal, nothing is left of the upload and the old file stands, with one exception that the text names: the
-// file has its name, but the folder could not be synced.
+// file has its name, but a folder could not be synced.
 func (u *Upload) Commit() (Stored, error) {
 	if u.done {
 		return Stored{}, os.ErrClosed
@@ -239,15 +241,14 @@ func (u *Upload) commit() (kept string, err error) {
 		return "", err
 	}
 	kept, err = u.publish()
-	if err != nil {
-		return "", err
+	if err == nil {
+		err = u.dir.sync(u.fd)
 	}
-	if err := u.dir.sync(u.fd); err != nil {
+	if err != nil && u.published {
 		r := u.tree.refusal(writing, u.real, err)
-		r.Text = fmt.Sprintf("%s is stored, but its folder could not be synced: %v: a power cut may undo it", u.shown(), err)
-		return "", r
+		return "", &Refusal{Reason: r.Reason, Err: err, Text: fmt.Sprintf("%s is stored, but the disk did not confirm it: a power cut may undo it, or lose what it replaced: %v", u.shown(), err)}
 	}
-	return kept, nil
+	return kept, err
 }
 
 // seal gives the temporary file its owner and mode and puts its content on stable storage. After fsync has said EIO it may say nothing the

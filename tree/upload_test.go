@@ -143,8 +143,8 @@ func TestModeAndOwnerAreTheConfiguredOnes(t *testing.T) {
 		}
 	}
 	var st unix.Stat_t
-	if err := unix.Stat(filepath.Join(root, "dir"), &st); err != nil || os.Geteuid() == 0 && st.Uid != 12345 {
-		t.Errorf("dir is owned by %d, %v", st.Uid, err)
+	if err := unix.Stat(filepath.Join(root, "dir"), &st); err != nil || os.Geteuid() == 0 && st.Uid != 12345 || st.Mode&0o7777 != 0o755 {
+		t.Errorf("dir is owned by %d and has mode %04o, %v", st.Uid, st.Mode&0o7777, err)
 	}
 }
 
@@ -326,14 +326,16 @@ func TestEveryFailingOperationLeavesTheOldFileOrTheNewOne(t *testing.T) {
 		reason tallyman.Reason
 	}{{unix.EIO, tallyman.IOError}, {unix.ENOSPC, tallyman.DiskFull}, {unix.EDQUOT, tallyman.DiskFull}, {unix.EROFS, tallyman.NotWritable}} {
 		for _, mode := range []tree.Mode{tree.Keep, tree.Create, tree.Overwrite} {
-			for n := 1; failOne(t, mode, n, fail.err, fail.reason); n++ {
+			for n := 1; failOne(t, mode, n, fail.err, fail.reason, nil); n++ {
 			}
+		}
+		for n := 1; failOne(t, tree.Keep, n, fail.err, fail.reason, without(unix.EPERM, "link")); n++ {
 		}
 	}
 }
 
 // failOne fails the operation n and reports whether there was one.
-func failOne(t *testing.T, mode tree.Mode, n int, fail error, reason tallyman.Reason) bool {
+func failOne(t *testing.T, mode tree.Mode, n int, fail error, reason tallyman.Reason, missing tallyman.Step) bool {
 	t.Helper()
 	root := t.TempDir()
 	if mode != tree.Create {
@@ -347,7 +349,7 @@ func failOne(t *testing.T, mode tree.Mode, n int, fail error, reason tallyman.Re
 			failed = op
 			return fail
 		}
-		return nil
+		return missing.Do(op, path)
 	}})
 	_, err := upload(tr, named(t, "sub/f"), tree.UploadOptions{Mode: mode, MinFree: 1}, "new")
 	if err != nil {
