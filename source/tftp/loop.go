@@ -63,6 +63,7 @@ type loop struct {
 	stopping  atomic.Bool
 	until     time.Duration // end of the drain, once it has begun
 	draining  bool
+	overdue   bool // the time is up, or only dallies are left
 }
 
 func newLoop(s *Server, to tallyman.Recorder) (*loop, error) {
@@ -135,7 +136,7 @@ func (l *loop) run() {
 // patience is how long the loop may wait for packets.
 func (l *loop) patience() time.Duration {
 	d := l.wheel.wait(l.now)
-	if l.draining && (d < 0 || l.until-l.now < d) {
+	if l.draining && !l.overdue && (d < 0 || l.until-l.now < d) {
 		d = max(0, l.until-l.now)
 	}
 	return d
@@ -148,10 +149,10 @@ func (l *loop) drain() {
 		l.draining, l.until = true, l.now+l.cfg.Drain
 		l.Close()
 	}
-	if l.now < l.until && l.active > l.settled {
+	if !l.overdue && l.now < l.until && l.active > l.settled {
 		return
 	}
-	l.until = l.now + time.Hour
+	l.overdue = true
 	l.recallThreads()
 	for _, t := range l.table.all() {
 		if t.thread == nil {
@@ -160,7 +161,7 @@ func (l *loop) drain() {
 	}
 }
 
-func (l *loop) drained() bool { return l.draining && l.active == 0 }
+func (l *loop) drained() bool { return l.draining && l.active == 0 && l.uploading == 0 }
 
 // close gives back what the loop holds, after run.
 func (l *loop) close() {
