@@ -177,29 +177,34 @@ func newTries() *tries {
 	return &tries{all: rate.NewLimiter(rate.Every(allTriesEvery), allTriesBurst), each: make(map[netip.Addr]*rate.Limiter)}
 }
 
-// wait takes one try, or returns how long to wait for it.
+// wait takes one try, or returns how long to wait for it. An address that has used up its own tries takes none of those for all.
 func (t *tries) wait(from netip.Addr, now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	l := t.each[from]
-	if l == nil {
-		if len(t.each) >= mostWatched {
-			for a, old := range t.each {
-				if old.TokensAt(now) >= triesBurst {
-					delete(t.each, a)
-				}
-			}
-		}
-		l = rate.NewLimiter(rate.Every(triesEvery), triesBurst)
-		if len(t.each) < mostWatched {
-			t.each[from] = l
-		}
-	}
-	if !l.AllowN(now, 1) {
+	if l := t.each[from]; l != nil && !l.AllowN(now, 1) {
 		return triesEvery
 	}
 	if !t.all.AllowN(now, 1) {
 		return allTriesEvery
 	}
+	if t.each[from] == nil {
+		t.remember(from, now)
+	}
 	return 0
+}
+
+// remember begins to watch an address that has just tried. When the table is full of addresses under watch, the new one has the limit for all only.
+func (t *tries) remember(from netip.Addr, now time.Time) {
+	if len(t.each) >= mostWatched {
+		for a, old := range t.each {
+			if old.TokensAt(now) >= triesBurst {
+				delete(t.each, a)
+			}
+		}
+	}
+	if len(t.each) < mostWatched {
+		l := rate.NewLimiter(rate.Every(triesEvery), triesBurst)
+		l.AllowN(now, 1)
+		t.each[from] = l
+	}
 }
