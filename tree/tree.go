@@ -12,7 +12,8 @@
 //   - No FIFO, device or socket blocks anybody. Nothing registers with the runtime's poller.
 //   - What stands under a final name is whole. A reader finds the old file or the new one, never a part, never nothing.
 //   - After Commit has returned without error the upload survives a power cut. After an error of Commit, or after a kill, the old file stands,
-//     or the new one whole. What a kill leaves behind is a temporary file, and Sweep takes it away.
+//     or the new one whole. What a kill leaves behind is a temporary file, and Sweep takes it away;
+//     where the file system has no links it may be the whole new version in .kept.
 //   - In mode Keep no version is lost while it counts among the newest, also when uploads of one name end at once, in this process or in another. (A
 //     kill that hits the moment between two such ends may cost the version that stood for that moment.)
 //   - An error is a *Refusal with a reason from the closed list and a sentence for people.
