@@ -81,8 +81,8 @@ func TestPlantedBreachIsFound(t *testing.T) {
 	f(noHiddenState, "pipe/x.go", "package pipe\n\nimport \"sync\"\n\nvar mu sync.Mutex\n", "mu exists to be changed")
 	f(noHiddenState, "pipe/x.go", "package pipe\n\nimport \"sync\"\n\nvar one = sync.OnceValue(func() int { return 1 })\n", "one exists to be changed")
 
-	f(testsRunAndDoNotSleep, "pipe/x_test.go", "package pipe\n\nfunc g(t T) { t." + "Skip() }\n", ".Skip: a test runs")
-	f(testsRunAndDoNotSleep, "pipe/x.go", "package pipe\n\nimport \"time\"\n\nfunc g() { time." + "Sleep(1) }\n", "time.Sleep: wait for the event")
+	f(testsRunAndDoNotSleep, "pipe/x_test.go", "package pipe\n\nfunc g(t T) { t."+"Skip() }\n", ".Skip: a test runs")
+	f(testsRunAndDoNotSleep, "pipe/x.go", "package pipe\n\nimport \"time\"\n\nfunc g() { time."+"Sleep(1) }\n", "time.Sleep: wait for the event")
 
 	f(filesAreShort, "web/page.tsx", strings.Repeat("x\n", 501), "web/page.tsx has 501 lines")
 	f(metricsAreNamed, "pipe/x.go", "package pipe\n\nconst m = \"tallyman_bogus_things_total\"\n", "the metric tallyman_bogus_things_total")
