@@ -1,6 +1,8 @@
 package sqlite
 
 import (
+	"context"
+	"database/sql/driver"
 	"errors"
 	"strings"
 
@@ -35,8 +37,9 @@ func dialect() sqlstore.Dialect {
 			return insert(table, append(keys[:len(keys):len(keys)], sums...)) +
 				" ON CONFLICT (" + strings.Join(keys, ", ") + ") DO UPDATE SET " + strings.Join(set, ", ")
 		},
-		Match: match,
-		Holds: func(column string) string { return "instr(" + column + ", ?) > 0" },
+		Match: func(column, pattern string) (string, []any) { return fits + "(" + column + ", ?)", []any{pattern} },
+		Lower: func(column string) string { return "CAST(lower(" + column + ") AS BLOB)" },
+		Holds: func(column string) string { return "instr(" + column + ", ?) > 0" }, // by bytes, since both are blobs (lang_corefunc.html)
 		Busy:  busy,
 	}
 }
@@ -46,34 +49,34 @@ func insert(table string, columns []string) string {
 		strings.TrimSuffix(strings.Repeat("?, ", len(columns)), ", ") + ")"
 }
 
-// match compares bytes where the pattern is a piece of text between stars: instr and substr do so on blobs (lang_corefunc.html), while GLOB
-// reads UTF-8 and takes different broken sequences for one. All other patterns are compared by GLOB as well, and each of their pieces by bytes.
-func match(column, pattern string) (string, []any) {
-	pieces := strings.FieldsFunc(pattern, func(r rune) bool { return r == '*' || r == '?' })
-	var conditions []string
-	var args []any
-	plain := !strings.Contains(pattern, "?") && len(pieces) == 1
-	if plain {
-		piece := []byte(pieces[0])
-		switch open, end := strings.HasPrefix(pattern, "*"), strings.HasSuffix(pattern, "*"); {
-		case open && !end:
-			return "substr(" + column + ", -length(?)) = ?", []any{piece, piece}
-		case !open && end:
-			return "substr(" + column + ", 1, length(?)) = ?", []any{piece, piece}
-		case !open && !end:
-			return column + " = ?", []any{piece}
+// fits is the name of sqlstore.Fits in SQL. GLOB would read UTF-8 and take different broken sequences for one.
+const fits = "tally_fits"
+
+// newDriver returns a driver of our own, so that the function is added to no other database of the process.
+func newDriver() (*sqlite.Driver, error) {
+	d := &sqlite.Driver{}
+	err := d.RegisterDeterministicScalarFunction(fits, 2, func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+		pattern, _ := args[1].(string)
+		switch text := args[0].(type) {
+		case []byte:
+			return sqlstore.Fits(pattern, string(text)), nil
+		case string:
+			return sqlstore.Fits(pattern, text), nil
+		default:
+			return false, nil
 		}
-	}
-	for _, piece := range pieces {
-		conditions = append(conditions, "instr("+column+", ?) > 0")
-		args = append(args, []byte(piece))
-	}
-	if !plain {
-		conditions = append(conditions, column+" GLOB ?")
-		args = append(args, strings.ReplaceAll(pattern, "[", "[[]"))
-	}
-	return strings.Join(conditions, " AND "), args
+	})
+	return d, err
 }
+
+// connector opens connections of a driver that is registered nowhere.
+type connector struct {
+	driver driver.Driver
+	source string
+}
+
+func (c connector) Connect(context.Context) (driver.Conn, error) { return c.driver.Open(c.source) }
+func (c connector) Driver() driver.Driver                        { return c.driver }
 
 // busy reports whether another process held a lock for too long.
 func busy(err error) bool {

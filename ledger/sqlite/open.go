@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,8 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-
-	_ "modernc.org/sqlite" // the driver
 
 	"tallyman/ledger/sqlstore"
 )
@@ -67,20 +66,21 @@ func Open(ctx context.Context, c Config) (*Ledger, error) {
 }
 
 func (l *Ledger) open(ctx context.Context, c Config) error {
+	d, err := newDriver()
+	if err != nil {
+		return err
+	}
 	if c.ReadOnly {
 		if _, err := os.Stat(c.Path); err != nil {
 			return err
 		}
-		if err := l.openReaders(c); err != nil {
-			return err
-		}
+		l.openReaders(d, c)
 		return l.expect(ctx)
 	}
 	if err := create(c.Path); err != nil {
 		return err
 	}
-	var err error
-	l.writes, err = sql.Open("sqlite", source(c.Path,
+	l.writes = sql.OpenDB(connector{d, source(c.Path,
 		"mode=rwc",
 		"_pragma=busy_timeout(1000)", // then the store tries again, until its context ends
 		"_pragma=synchronous(full)",
@@ -88,10 +88,7 @@ func (l *Ledger) open(ctx context.Context, c Config) error {
 		"_pragma=journal_size_limit(67108864)",
 		"_pragma=temp_store(memory)",
 		fmt.Sprintf("_pragma=cache_size(-%d)", c.CacheMiB<<10),
-	))
-	if err != nil {
-		return err
-	}
+	)})
 	l.writes.SetMaxOpenConns(1)
 	if err := recognise(ctx, l.writes); err != nil {
 		return err
@@ -99,22 +96,19 @@ func (l *Ledger) open(ctx context.Context, c Config) error {
 	if err := migrate(ctx, l.writes); err != nil {
 		return err
 	}
-	return l.openReaders(c)
+	l.openReaders(d, c)
+	return nil
 }
 
-func (l *Ledger) openReaders(c Config) (err error) {
-	l.read, err = sql.Open("sqlite", source(c.Path,
+func (l *Ledger) openReaders(d driver.Driver, c Config) {
+	l.read = sql.OpenDB(connector{d, source(c.Path,
 		"mode=ro",
 		"_pragma=busy_timeout(5000)",
 		"_pragma=temp_store(memory)",
 		fmt.Sprintf("_pragma=cache_size(-%d)", c.CacheMiB<<7),
-	))
-	if err != nil {
-		return err
-	}
+	)})
 	l.read.SetMaxOpenConns(c.Readers)
 	l.read.SetMaxIdleConns(c.Readers)
-	return nil
 }
 
 // source names the file and how a connection to it is set up.

@@ -14,10 +14,12 @@ type Dialect struct {
 	Put func(table, key string, columns ...string) string
 	// Add inserts a row, or adds to the sums of the one that has its keys.
 	Add func(table string, keys, sums []string) string
-	// Match is a condition that holds when the bytes in a column match a pattern, in which * stands for any bytes and ? for one character.
+	// Match is a condition that holds when the whole of a column of bytes fits a pattern, as Fits says.
 	Match func(column, pattern string) (condition string, args []any)
 	// Holds is a condition with one placeholder: the bytes in a column hold those of the argument.
 	Holds func(column string) string
+	// Lower is a column of bytes in which A-Z became a-z.
+	Lower func(column string) string
 	// Busy reports whether a statement that ended in the error may do better when it is tried again.
 	Busy func(error) bool
 }

@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"context"
 	"crypto/sha256"
-	"fmt"
 	"net/netip"
 
 	"tallyman"
@@ -73,7 +72,7 @@ func (d *dims) address(ctx context.Context, a netip.AddrPort) (int64, error) {
 		return 0, nil
 	}
 	return d.addresses.id(ctx, a.Addr(), func(ip netip.Addr) []any {
-		return []any{ipBytes(ip), ip.String()}
+		return []any{ipBytes(ip), []byte(ip.WithZone("").String())}
 	})
 }
 
@@ -98,16 +97,3 @@ func (d *dims) details(ctx context.Context, facts string) (id, text any, err err
 }
 
 func asBytes(s string) []any { return []any{[]byte(s)} }
-
-// ipBytes is the form of an address in which a prefix is a range: 16 bytes, then the zone.
-func ipBytes(ip netip.Addr) []byte {
-	b := ip.As16()
-	return append(b[:], ip.Zone()...)
-}
-
-func ipOf(b []byte) (netip.Addr, error) {
-	if len(b) < 16 {
-		return netip.Addr{}, fmt.Errorf("an address of %d bytes", len(b))
-	}
-	return netip.AddrFrom16([16]byte(b[:16])).Unmap().WithZone(string(b[16:])), nil
-}

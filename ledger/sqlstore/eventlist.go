@@ -73,14 +73,8 @@ func (s *Store) eventPage(ctx context.Context, q tallyman.Query, beyond place, n
 		if err != nil {
 			return nil, err
 		}
-		c := condition{"t.at <= ? AND (t.at < ? OR t.key < ?)", []any{beyond.at, beyond.at, beyond.key}}
-		if !q.From.IsZero() {
-			c = c.and(condition{"t.at >= ?", []any{micros(q.From)}})
-		}
-		if !q.To.IsZero() {
-			c = c.and(condition{"t.at < ?", []any{micros(q.To)}})
-		}
-		c = c.and(where)
+		c := all(append(span("t.at", q), where,
+			condition{"t.at <= ? AND (t.at < ? OR t.key < ?)", []any{beyond.at, beyond.at, beyond.key}}))
 		query := "SELECT " + sh.selected + " FROM " + sh.from + " WHERE " + c.sql + " ORDER BY t.at DESC, t.key DESC LIMIT ?"
 		err = s.query(ctx, query, append(c.args, n), func(scan scanner) error {
 			r, at, err := sh.scan(scan)

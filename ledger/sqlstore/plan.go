@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"tallyman"
 )
@@ -27,15 +26,20 @@ type plan struct {
 	rest   condition   // what is left of the question
 }
 
-// plan finds the lanes of a question.
-func (s *Store) plan(ctx context.Context, q tallyman.Query) (plan, error) {
-	p := plan{bounds: condition{sql: "t.merged IS NULL"}}
+// span is the interval of a query.
+func span(column string, q tallyman.Query) (parts []condition) {
 	if !q.From.IsZero() {
-		p.bounds = p.bounds.and(condition{"t.start >= ?", []any{micros(q.From)}})
+		parts = append(parts, condition{column + " >= ?", []any{micros(q.From)}})
 	}
 	if !q.To.IsZero() {
-		p.bounds = p.bounds.and(condition{"t.start < ?", []any{micros(q.To)}})
+		parts = append(parts, condition{column + " < ?", []any{micros(q.To)}})
 	}
+	return parts
+}
+
+// plan finds the lanes of a question.
+func (s *Store) plan(ctx context.Context, q tallyman.Query) (plan, error) {
+	p := plan{bounds: all(append(span("t.start", q), condition{sql: "t.merged IS NULL"}))}
 	where := q.Where
 	lanes, rest, err := s.lanes(ctx, where)
 	if err != nil {
@@ -128,32 +132,23 @@ func (s *Store) termLanes(ctx context.Context, t tallyman.Term) ([]condition, ta
 	var err error
 	switch t.Field {
 	case tallyman.FieldFile:
-		lanes, err = s.idLanes(ctx, "t.file", "file", s.bytesMatch("name", t))
+		lanes, err = s.idLanes(ctx, "t.file", "file", s.textMatch("name", t))
 	case tallyman.FieldClient:
-		var c condition
-		if c, err = s.addresses(t); err == nil {
-			lanes, err = s.idLanes(ctx, "t.client", "address", c)
-		}
+		lanes, err = s.idLanes(ctx, "t.client", "address", network(t.Net))
 	case tallyman.FieldAny:
-		if len(reasonNumbers(partly(t))) > 0 {
-			return nil, t, nil
+		if len(reasonsLike(t)) == 0 {
+			lanes, err = s.anyLanes(ctx, t)
 		}
-		lanes, err = s.idLanes(ctx, "t.file", "file", s.part("name", t))
-		if err != nil || lanes == nil {
-			break
-		}
-		var clients []condition
-		clients, err = s.idLanes(ctx, "t.client", "address", s.part("text", t))
-		if lanes = append(lanes, clients...); clients == nil || len(lanes) > mostLanes {
-			lanes = nil
-		}
-	case tallyman.FieldVerdict:
-		lanes = oddLanes(func(v tallyman.Verdict) bool { return matches(t, v.String()) })
+	case tallyman.FieldVerdict, tallyman.FieldOutcome:
+		lanes = oddLanes(verdictsOf(t))
 	case tallyman.FieldReason:
-		lanes = oddLanes(func(v tallyman.Verdict) bool {
-			return slices.ContainsFunc(tallyman.Reasons(), func(r tallyman.Reason) bool { return matches(t, string(r)) && tallyman.Legal(v, r) })
-		})
-		return lanes, t, nil
+		var n []int64
+		for v := tallyman.Active; v <= tallyman.Contradicted; v++ {
+			if tallyman.Legal(v, tallyman.Reason(t.Text)) {
+				n = append(n, int64(v))
+			}
+		}
+		return oddLanes(n), t, nil
 	}
 	if lanes == nil || err != nil {
 		return nil, t, err
@@ -161,12 +156,24 @@ func (s *Store) termLanes(ctx context.Context, t tallyman.Term) ([]condition, ta
 	return lanes, nil, nil
 }
 
+// anyLanes are the lanes of a bare word that is part of no reason.
+func (s *Store) anyLanes(ctx context.Context, t tallyman.Term) ([]condition, error) {
+	files, err := s.idLanes(ctx, "t.file", "file", s.loosely("name", t))
+	if err != nil || files == nil {
+		return nil, err
+	}
+	clients, err := s.idLanes(ctx, "t.client", "address", s.loosely("text", t))
+	if err != nil || clients == nil || len(files)+len(clients) > mostLanes {
+		return nil, err
+	}
+	return append(files, clients...), nil
+}
+
 // oddLanes are the lanes of the verdicts, if all of them are odd.
-func oddLanes(fits func(tallyman.Verdict) bool) (lanes []condition) {
-	for v := tallyman.Active; v <= tallyman.Contradicted; v++ {
-		if !fits(v) {
-			continue
-		}
+func oddLanes(verdicts []int64) []condition {
+	lanes := []condition{}
+	for _, n := range verdicts {
+		v := tallyman.Verdict(n)
 		if !slices.Contains(odd, v) {
 			return nil
 		}
@@ -200,12 +207,5 @@ func (p *plan) where(lane condition, beyond place) condition {
 	if lane.sql != "" {
 		parts = append(parts, lane)
 	}
-	var c condition
-	var sql []string
-	for _, part := range parts {
-		sql = append(sql, "("+part.sql+")")
-		c.args = append(c.args, part.args...)
-	}
-	c.sql = strings.Join(sql, " AND ")
-	return c
+	return all(parts)
 }

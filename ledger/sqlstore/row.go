@@ -193,7 +193,7 @@ func digestOf(b []byte) tallyman.Digest {
 // isSearch reports whether the protocol facts say that the refusal belongs to a boot search. Only the outermost object counts: names further inside
 // come from the network.
 func isSearch(details string) bool {
-	if !strings.Contains(details, `"search":`) {
+	if !strings.Contains(details, `"search"`) {
 		return false
 	}
 	var facts struct {

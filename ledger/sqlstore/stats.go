@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"tallyman"
@@ -39,8 +38,8 @@ func (s *Store) Stats(ctx context.Context, q tallyman.StatsQuery) ([]tallyman.St
 	}
 }
 
-// span is the interval of a question in slots, both ends included.
-func span(from, to time.Time, slot int64) (first, last int64) {
+// slots is the interval of a question in slots, both ends included.
+func slots(from, to time.Time, slot int64) (first, last int64) {
 	first, last = -forever, forever
 	if !from.IsZero() {
 		first = floor(micros(from), slot)
@@ -52,7 +51,7 @@ func span(from, to time.Time, slot int64) (first, last int64) {
 }
 
 func (s *Store) hourStats(ctx context.Context, q tallyman.StatsQuery, limit int) ([]tallyman.Stat, error) {
-	first, last := span(q.From, q.To, hourMicros)
+	first, last := slots(q.From, q.To, hourMicros)
 	var sums tallies
 	err := s.each(ctx, byHour, floor(first, 24), floor(last, 24), func(at cell, c count) {
 		if at.slot < first || at.slot > last {
@@ -97,7 +96,7 @@ func named(rows []*tally, name func(int64) string) []tallyman.Stat {
 }
 
 func (s *Store) dayStats(ctx context.Context, q tallyman.StatsQuery, of series, limit int) ([]tallyman.Stat, error) {
-	first, last := span(q.From, q.To, dayMicros)
+	first, last := slots(q.From, q.To, dayMicros)
 	var sums tallies
 	err := s.each(ctx, of, first, last, func(at cell, c count) {
 		sums.of(at.item).add(at, c)
@@ -127,13 +126,13 @@ func (s *Store) names(ctx context.Context, of series, items []int64) (map[int64]
 	table, column := "word", "text"
 	switch of {
 	case byClient:
-		table = "address"
+		table, column = "address", "ip"
 	case byFile:
 		table, column = "file", "name"
 	}
 	out := make(map[int64]string, len(items))
 	for part := range slices.Chunk(items, 500) {
-		query := "SELECT id, " + column + " FROM " + table + " WHERE id IN (" + strings.TrimSuffix(strings.Repeat("?,", len(part)), ",") + ")"
+		query := "SELECT id, " + column + " FROM " + table + " WHERE id IN (" + list(len(part)) + ")"
 		args := make([]any, len(part))
 		for i, id := range part {
 			args[i] = id
@@ -142,6 +141,11 @@ func (s *Store) names(ctx context.Context, of series, items []int64) (map[int64]
 			var id int64
 			var name []byte
 			if err := scan(&id, &name); err != nil {
+				return err
+			}
+			if of == byClient {
+				ip, err := ipOf(name)
+				out[id] = ip.String()
 				return err
 			}
 			out[id] = tallyman.Escape(string(name))

@@ -111,14 +111,16 @@ func (s *Store) Committed(ctx context.Context, a tallyman.Agent) (tallyman.ID, e
 	case err != nil:
 		return tallyman.ID{}, fmt.Errorf("read watermark: %w", err)
 	}
-	id.Seq = uint64(seq)
+	if id.Seq = uint64(seq); id.Epoch == 0 && seq == 0 {
+		return tallyman.ID{}, nil // the agent is known from evidence that another brought
+	}
 	return id, nil
 }
 
 // Marks returns the watermarks of all agents.
 func (s *Store) Marks(ctx context.Context) ([]tallyman.ID, error) {
 	var out []tallyman.ID
-	err := s.query(ctx, "SELECT agent, epoch, seq FROM agent ORDER BY agent", nil, func(scan scanner) error {
+	err := s.query(ctx, "SELECT agent, epoch, seq FROM agent WHERE epoch > 0 OR seq > 0 ORDER BY agent", nil, func(scan scanner) error {
 		var id tallyman.ID
 		var agent []byte
 		var seq int64

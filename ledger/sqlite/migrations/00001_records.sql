@@ -31,12 +31,13 @@ CREATE TABLE file (
     id   INTEGER PRIMARY KEY,
     name BLOB NOT NULL UNIQUE
 ) STRICT;
+INSERT INTO file VALUES (0, x''); -- no name
 
 -- Clients and servers: 16 bytes (IPv4 as ::ffff:a.b.c.d), then the zone, so that a prefix is a range.
 CREATE TABLE address (
     id   INTEGER PRIMARY KEY,
     ip   BLOB NOT NULL UNIQUE,
-    text TEXT NOT NULL
+    text BLOB NOT NULL  -- as people write it, without the zone
 ) STRICT;
 
 -- What many transfers have in common. Lists are separated by newlines. sum is of all other columns.
@@ -84,7 +85,7 @@ CREATE TABLE transfer (
     port        INTEGER NOT NULL,
     server      INTEGER NOT NULL, -- address, 0 = none
     server_port INTEGER NOT NULL,
-    file        INTEGER NOT NULL, -- 0 = none
+    file        INTEGER NOT NULL,
     path        BLOB,
     new_path    BLOB,
     expected    INTEGER,

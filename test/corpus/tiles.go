@@ -1,0 +1,180 @@
+package corpus
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"tallyman"
+)
+
+// Tile counts records as a ledger's Stats must: what moves content and is no listing, by the UTC hour or day of its start. Probes and boot searches are
+// no transfers.
+func Tile(list []*tallyman.Transfer, q tallyman.StatsQuery) map[string]tallyman.Stat {
+	slot := 24 * time.Hour
+	if q.By == "hour" || q.By == "verdict" || q.By == "proto" {
+		slot = time.Hour
+	}
+	out := map[string]tallyman.Stat{}
+	for _, tr := range list {
+		at := tr.Start.Truncate(slot)
+		if !q.From.IsZero() && at.Before(q.From.Truncate(slot)) || !q.To.IsZero() && !at.Before(q.To) {
+			continue
+		}
+		if !tr.Merged.IsZero() || !tr.Op.MovesContent() || tr.Op == tallyman.OpList {
+			continue
+		}
+		request := tr.Judgement.Verdict != tallyman.Probe && !isSearch(tr.Details)
+		key := keyOf(tr, q.By, at)
+		if key == "" || !request && q.By == "file" {
+			continue
+		}
+		st := out[key]
+		count(&st, tr, request, q.By != "client" && q.By != "file")
+		st.Key = key
+		out[key] = st
+	}
+	return out
+}
+
+func isSearch(details string) bool {
+	var facts map[string]json.RawMessage
+	return strings.HasPrefix(details, "{") && json.Unmarshal([]byte(details), &facts) == nil && facts["search"] != nil
+}
+
+func keyOf(tr *tallyman.Transfer, by string, at time.Time) string {
+	switch by {
+	case "hour":
+		return at.Format(time.RFC3339)
+	case "verdict":
+		return tr.Judgement.Verdict.String()
+	case "proto":
+		return tr.Proto
+	case "host":
+		return "host " + tr.Host
+	case "client":
+		if !tr.Client.Addr().IsValid() {
+			return ""
+		}
+		return tr.Client.Addr().String()
+	default:
+		return tr.File()
+	}
+}
+
+func count(st *tallyman.Stat, tr *tallyman.Transfer, request, verdicts bool) {
+	st.Bytes += max(tr.Bytes, 0)
+	v := tr.Judgement.Verdict
+	switch {
+	case request:
+		st.Transfers++
+		switch tr.Op.Direction() {
+		case "upload":
+			st.Uploads++
+		case "download":
+			st.Downloads++
+		}
+	default:
+		st.Searches++
+	}
+	if verdicts && (request || v == tallyman.Probe) {
+		if st.Verdicts == nil {
+			st.Verdicts = map[tallyman.Verdict]int64{}
+		}
+		st.Verdicts[v]++
+	}
+}
+
+func checkTiles(t rapid.TB, l tallyman.Ledger, list []*tallyman.Transfer) {
+	t.Helper()
+	spans := []tallyman.StatsQuery{
+		{}, {From: Day.Add(25*time.Hour + time.Minute), To: Day.Add(50*time.Hour + time.Minute)}, {From: Day.Add(48 * time.Hour)}, {To: Day.Add(24 * time.Hour)},
+	}
+	for _, by := range []string{"hour", "verdict", "proto", "host", "client", "file"} {
+		for _, q := range spans {
+			q.By = by
+			CheckTile(t, l, list, q)
+		}
+	}
+}
+
+// CheckTile compares an answer of a ledger with a count of the records.
+func CheckTile(t rapid.TB, l tallyman.Ledger, list []*tallyman.Transfer, q tallyman.StatsQuery) {
+	t.Helper()
+	rows, err := l.Stats(context.Background(), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Tile(list, q)
+	seen := map[string]bool{}
+	for i, st := range rows {
+		if q.By == "host" {
+			st.Key = "host " + st.Key
+		}
+		w := want[st.Key]
+		equal := maps.Equal(st.Verdicts, w.Verdicts)
+		st.Verdicts, w.Verdicts = nil, nil
+		if seen[st.Key] || !equal || st.Key != w.Key || st.Transfers != w.Transfers || st.Uploads != w.Uploads || st.Downloads != w.Downloads ||
+			st.Bytes != w.Bytes || st.Searches != w.Searches {
+			t.Fatalf("stats by %s from %s to %s: %+v %v\nwant %+v %v", q.By, q.From, q.To, rows[i], rows[i].Verdicts, w, want[st.Key].Verdicts)
+		}
+		seen[st.Key] = true
+		if i > 0 && q.By != "hour" && q.By != "verdict" && st.Transfers > rows[i-1].Transfers {
+			t.Fatalf("stats by %s: %q stands behind %q", q.By, st.Key, rows[i-1].Key)
+		}
+	}
+	if len(rows) != len(want) {
+		t.Fatalf("stats by %s from %s to %s: %d rows, want %d", q.By, q.From, q.To, len(rows), len(want))
+	}
+}
+
+// tiles writes, amends, merges and repeats at random, and compares every answer with a count.
+func tiles(t *testing.T, open Open) {
+	rapid.Check(t, func(rt *rapid.T) {
+		l := open(t)
+		d := &Drawer{Agent: agent}
+		var list []*tallyman.Transfer
+		for range rapid.IntRange(1, 6).Draw(rt, "batches") {
+			var records []tallyman.Record
+			for range rapid.IntRange(1, 8).Draw(rt, "records") {
+				list = d.step(rt, list, &records)
+			}
+			if err := l.Write(context.Background(), tallyman.Batch{Records: records}); err != nil {
+				rt.Fatal(err)
+			}
+			if rapid.Bool().Draw(rt, "look") {
+				checkTiles(rt, l, list)
+			}
+		}
+		checkTiles(rt, l, list)
+	})
+}
+
+// step draws a new record, an amendment, a merger or a repetition, and returns the newest revisions of all.
+func (d *Drawer) step(t *rapid.T, list []*tallyman.Transfer, records *[]tallyman.Record) []*tallyman.Transfer {
+	what := rapid.IntRange(0, 5).Draw(t, "what")
+	if what < 3 || len(list) == 0 {
+		tr := d.Transfer(t)
+		*records = append(*records, tr)
+		return append(list, tr)
+	}
+	i := rapid.IntRange(0, len(list)-1).Draw(t, "which")
+	tr := list[i]
+	switch {
+	case what == 3 && tr.Merged.IsZero():
+		tr = d.Amend(t, tr)
+	case what == 4:
+		again := *tr
+		again.Rev++
+		again.Merged = list[0].ID
+		tr = &again
+	}
+	*records = append(*records, tr)
+	list[i] = tr
+	return list
+}
