@@ -1,19 +1,41 @@
 package tftp
 
-import "net/netip"
+import (
+	"net/netip"
 
-// Bounds of transfers whose client has not answered yet: its address may be forged.
-const (
-	halfOpenPerSource = 1024 // per IPv4 address or IPv6 /64
-	halfOpenInAll     = 8192
+	"tallyman"
 )
 
-// halfOpen counts transfers without a first answer. Its memory is bounded by
-// the bound in all.
+// Bounds of transfers whose client has not answered yet: its address may be
+// forged. An upload costs more, so fewer of the 8,192 in all are theirs.
+const (
+	halfOpenPerSource = 1024 // per IPv4 address or IPv6 /64
+	halfOpenReads     = 7168
+	halfOpenUploads   = 1024
+)
+
+// knownSources is how many sources that have answered before are remembered, at least.
+const knownSources = 4096
+
+// halfOpen counts transfers without a first answer. Its memory is bounded: by
+// the bound in all, and what of it belongs to known sources by the transfers there may be.
 type halfOpen struct {
 	sources        map[netip.Addr]int
-	all            int
+	reads, uploads queue                   // of unknown sources
+	known, before  map[netip.Addr]struct{} // sources that answered: of late, and before those
+}
+
+// queue holds half-open transfers in the order of their requests.
+type queue struct {
+	most, length   int
 	oldest, newest *transfer
+}
+
+func newHalfOpen() *halfOpen {
+	return &halfOpen{
+		sources: map[netip.Addr]int{}, known: map[netip.Addr]struct{}{},
+		reads: queue{most: halfOpenReads}, uploads: queue{most: halfOpenUploads},
+	}
 }
 
 // free reports whether a transfer of this client may begin.
@@ -23,45 +45,89 @@ func (h *halfOpen) free(client netip.Addr) bool {
 
 // take takes a token for t.
 func (h *halfOpen) take(t *transfer) {
-	h.sources[sourceOf(t.client.Addr())]++
-	h.all++
-	t.older, t.newer = h.newest, nil
-	if h.newest != nil {
-		h.newest.newer = t
-	} else {
-		h.oldest = t
+	source := sourceOf(t.client.Addr())
+	h.sources[source]++
+	if h.isKnown(source) {
+		return
 	}
-	h.newest = t
+	t.queue = &h.reads
+	if t.op == tallyman.OpPut {
+		t.queue = &h.uploads
+	}
+	t.queue.add(t)
 }
 
-// give gives the token of t back.
-func (h *halfOpen) give(t *transfer) {
+// give gives the token of t back. heard says that the client has answered.
+func (h *halfOpen) give(t *transfer, heard bool) {
 	source := sourceOf(t.client.Addr())
-	h.all--
 	if h.sources[source]--; h.sources[source] <= 0 {
 		delete(h.sources, source)
 	}
+	if heard {
+		h.remember(source)
+	}
+	if t.queue != nil {
+		t.queue.remove(t)
+		t.queue = nil
+	}
+}
+
+// excess is the oldest half-open transfer of an unknown source when there are
+// too many of those. It makes room, so that a flood of forged requests shuts
+// nobody out who has been served before, and of the others nobody who answers
+// faster than the flood fills the bound.
+func (h *halfOpen) excess() *transfer {
+	for _, q := range [...]*queue{&h.reads, &h.uploads} {
+		if q.length > q.most {
+			return q.oldest
+		}
+	}
+	return nil
+}
+
+func (q *queue) add(t *transfer) {
+	q.length++
+	t.older, t.newer = q.newest, nil
+	if q.newest != nil {
+		q.newest.newer = t
+	} else {
+		q.oldest = t
+	}
+	q.newest = t
+}
+
+func (q *queue) remove(t *transfer) {
+	q.length--
 	if t.older != nil {
 		t.older.newer = t.newer
 	} else {
-		h.oldest = t.newer
+		q.oldest = t.newer
 	}
 	if t.newer != nil {
 		t.newer.older = t.older
 	} else {
-		h.newest = t.older
+		q.newest = t.older
 	}
 	t.older, t.newer = nil, nil
 }
 
-// excess is the oldest half-open transfer when there are too many in all: it
-// makes room, so that a flood of forged requests shuts out nobody who answers
-// within the time in which the flood brings the bound in all.
-func (h *halfOpen) excess() *transfer {
-	if h.all <= halfOpenInAll {
-		return nil
+func (h *halfOpen) isKnown(source netip.Addr) bool {
+	if _, ok := h.known[source]; ok {
+		return true
 	}
-	return h.oldest
+	_, ok := h.before[source]
+	return ok
+}
+
+// remember keeps the sources of late in two generations: when one is full the older one is forgotten.
+func (h *halfOpen) remember(source netip.Addr) {
+	if _, ok := h.known[source]; ok {
+		return
+	}
+	if len(h.known) >= knownSources {
+		h.known, h.before = map[netip.Addr]struct{}{}, h.known
+	}
+	h.known[source] = struct{}{}
 }
 
 // sourceOf is what one party controls: an IPv4 address, an IPv6 /64.

@@ -40,7 +40,7 @@ type loop struct {
 	lanes   lanes
 	table   table
 	wheel   wheel
-	half    halfOpen
+	half    *halfOpen
 
 	requests, acks, uploads *udp.Inbox
 	outbox                  *udp.Outbox
@@ -74,7 +74,7 @@ func newLoop(s *Server, to tallyman.Recorder) (*loop, error) {
 	l := &loop{
 		Server: s, engine: s.cfg.engine(), tell: teller{to: to, host: s.host, proc: s.proc}, poll: poll, mailbox: &mailbox{poll: poll},
 		lanes: lanes{poll: poll, homes: map[netip.Addr]*home{}}, table: table{}, threads: map[*thread]struct{}{},
-		half:     halfOpen{sources: map[netip.Addr]int{}},
+		half:     newHalfOpen(),
 		requests: udp.NewInbox(requestBatch, requestBatch*(packet.MaxRequest+1)),
 		acks:     udp.NewInbox(packetBatch, packetBatch*smallPacket),
 		uploads:  udp.NewInbox(packetBatch, uploadArena),
@@ -220,7 +220,7 @@ func (l *loop) receiveMany(a *lane) bool {
 func (l *loop) heard(t *transfer, p []byte) {
 	if !t.heard {
 		t.heard = true
-		l.half.give(t)
+		l.half.give(t, true)
 		if t.op == tallyman.OpPut {
 			l.tell.opened(t, l.now)
 		}

@@ -71,7 +71,7 @@ func TestWheelMissesNoDeadline(t *testing.T) {
 }
 
 func TestHalfOpenTransfersAreBoundedPerSource(t *testing.T) {
-	h := halfOpen{sources: map[netip.Addr]int{}}
+	h := newHalfOpen()
 	var all []*transfer
 	take := func(client string) {
 		x := &transfer{client: netip.MustParseAddrPort(client)}
@@ -90,17 +90,17 @@ func TestHalfOpenTransfersAreBoundedPerSource(t *testing.T) {
 		t.Error("another source is shut out")
 	}
 	for _, x := range all {
-		h.give(x)
+		h.give(x, false)
 	}
-	if h.all != 0 || len(h.sources) != 0 || h.oldest != nil || h.newest != nil {
+	if h.reads.length+h.uploads.length+len(h.sources) != 0 || h.reads.oldest != nil || h.reads.newest != nil {
 		t.Errorf("tokens are left: %+v", h)
 	}
 }
 
 func TestOldestHalfOpenTransferMakesRoom(t *testing.T) {
-	h := halfOpen{sources: map[netip.Addr]int{}}
+	h := newHalfOpen()
 	var all []*transfer
-	for i := range halfOpenInAll + 1 {
+	for i := range halfOpenReads + 1 {
 		if h.excess() != nil {
 			t.Fatalf("too many at %d", i)
 		}
@@ -111,15 +111,45 @@ func TestOldestHalfOpenTransferMakesRoom(t *testing.T) {
 	if h.excess() != all[0] {
 		t.Error("not the oldest one has to go")
 	}
-	h.give(all[1]) // answered
+	h.give(all[1], false) // answered
 	if h.excess() != nil {
 		t.Error("a token that was given back does not count")
 	}
 	h.take(all[1])
-	h.give(all[0])
+	h.give(all[0], false)
 	h.take(all[0])
 	if h.excess() != all[2] {
 		t.Error("not the oldest one has to go")
+	}
+}
+
+func TestKnownSourceNeedNotMakeRoom(t *testing.T) {
+	h := newHalfOpen()
+	at := func(i int) netip.AddrPort {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 1)
+	}
+	answered := &transfer{client: at(0)}
+	h.take(answered)
+	h.give(answered, true)
+	again := &transfer{client: at(0)}
+	h.take(again)
+	for i := range halfOpenReads {
+		h.take(&transfer{client: at(i + 1)})
+	}
+	if h.excess() != nil {
+		t.Error("a known source counts among the unknown")
+	}
+	h.take(&transfer{client: at(halfOpenReads + 1)})
+	if old := h.excess(); old == nil || old == again {
+		t.Error("the known source has to go")
+	}
+	for i := range 3 * knownSources {
+		x := &transfer{client: at(1<<20 + i)}
+		h.take(x)
+		h.give(x, true)
+	}
+	if n := len(h.known) + len(h.before); n > 2*knownSources || h.isKnown(at(0).Addr()) {
+		t.Errorf("%d sources are remembered, the first among them: %v", n, h.isKnown(at(0).Addr()))
 	}
 }
 

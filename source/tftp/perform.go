@@ -167,7 +167,7 @@ func (l *loop) end(t *transfer, tell bool) {
 		l.long--
 	}
 	if !t.heard {
-		l.half.give(t)
+		l.half.give(t, false)
 	}
 	if t.op == tallyman.OpPut {
 		l.endWrite(t, tell)

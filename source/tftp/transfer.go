@@ -37,6 +37,7 @@ type transfer struct {
 
 	// Half-open transfers stand in the order of their requests.
 	older, newer *transfer
+	queue        *queue
 	heard        bool // the client has answered: its address is not forged, its token is back
 
 	strangers uint32   // packets of others on its lane
