@@ -1,6 +1,7 @@
 package config
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -82,9 +83,7 @@ func (c *Config) Set(path, text, from string) error {
 	at := origin{name: from}
 	r := reader{config: *c}
 	r.config.from = map[string]origin{}
-	for k, v := range c.from {
-		r.config.from[k] = v
-	}
+	maps.Copy(r.config.from, c.from)
 	all := values()
 	i := slices.IndexFunc(all, func(k key) bool { return k.path == path })
 	if i < 0 {

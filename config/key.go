@@ -80,7 +80,7 @@ func (k *key) in(c *Config) reflect.Value { return reflect.ValueOf(c).Elem().Fie
 // begins with the text.
 func (k *key) set(c *Config, text string) error {
 	fresh := reflect.New(k.in(c).Type())
-	u, own := fresh.Interface().(encoding.TextUnmarshaler)
+	u, own := reflect.TypeAssert[encoding.TextUnmarshaler](fresh)
 	switch {
 	case own:
 		if err := u.UnmarshalText([]byte(text)); err != nil {

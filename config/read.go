@@ -130,8 +130,7 @@ func (r *reader) file(text []byte) {
 
 func (r *reader) syntax(err error) {
 	at, text := origin{r.name, 1, 1}, err.Error()
-	var e yaml.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[yaml.Error](err); ok {
 		text = e.GetMessage()
 		if t := e.GetToken(); t != nil && t.Position != nil {
 			at = r.where(t)

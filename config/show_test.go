@@ -145,13 +145,11 @@ func TestDefaultsAndExamplesOfKeysAreRight(t *testing.T) {
 		t.Errorf("a default is out of its own bounds: %v", err)
 	}
 	for _, k := range values() {
-		indent, text := "", ""
+		text := k.eg()
 		sections := strings.Split(k.path, ".")
-		for _, s := range sections[:len(sections)-1] {
-			text += indent + s + ":\n"
-			indent += "  "
+		for _, s := range slices.Backward(sections[:len(sections)-1]) {
+			text = s + ": {" + text + "}"
 		}
-		text += indent + k.eg()
 		_, err := Parse(k.path, []byte(text), nil)
 		if alone := k.path == "web.cert_file" || k.path == "web.key_file"; (err != nil) != alone {
 			t.Errorf("the example of an error message is wrong: %v", err)

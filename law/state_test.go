@@ -129,7 +129,7 @@ func base(e ast.Expr) *ast.Ident {
 }
 
 // local reports names that the parser resolved to something inside a function. Those of other files of the package stay unresolved.
+// The parser's scopes are deprecated for what they do to types, and exact for locals; go/types would need seconds for the tree.
 func local(f *ast.File, name *ast.Ident) bool {
-	object := name.Obj                                          //nolint:staticcheck // go/types would need seconds for the tree
-	return object != nil && f.Scope.Lookup(name.Name) != object //nolint:staticcheck // as above
+	return name.Obj != nil && f.Scope.Lookup(name.Name) != name.Obj
 }
