@@ -70,13 +70,12 @@ func (p *program) doctorCommand() *cobra.Command {
 func (p *program) examine(cmd *cobra.Command, file string, args []string) []check {
 	all := []check{{Name: "version", Fine: true, Says: fmt.Sprintf("tallyman %s, %s, %s/%s", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)}}
 	cfg, err := p.configure(cmd, &serveFlags{config: file}, args)
-	switch {
-	case err != nil && strings.HasPrefix(err.Error(), "no folder to serve"):
-		all = append(all, check{Name: "configuration", Fine: true, Says: "valid; no folder to serve is named"})
-	case err != nil:
+	if err != nil {
 		return append(all, check{Name: "configuration", Says: err.Error(), Remedy: "mend it, then run tallyman doctor again"})
-	default:
-		all = append(all, check{Name: "configuration", Fine: true, Says: "valid"}, checkServed(cfg.Serve.TFTP.Root))
+	}
+	all = append(all, check{Name: "configuration", Fine: true, Says: "valid"})
+	if root := cfg.Serve.TFTP.Root; root != "" {
+		all = append(all, checkServed(root))
 	}
 	state, err := p.stateFolder()
 	if err != nil {

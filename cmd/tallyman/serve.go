@@ -39,6 +39,9 @@ Ctrl-C, SIGTERM and tallyman stop drain: running transfers may end, and everythi
 		Example: "  tallyman serve ./share\n  tallyman serve /srv/tftp --tftp 10.20.0.5:69 --web 127.0.0.1:0\n  tallyman serve --config /etc/tallyman/tallyman.yaml",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := p.configure(cmd, &f, args)
+			if err == nil {
+				err = checkRoot(cfg)
+			}
 			if err != nil {
 				return err
 			}
@@ -88,7 +91,7 @@ func (p *program) configure(cmd *cobra.Command, f *serveFlags, args []string) (c
 	if err := cfg.Check(); err != nil {
 		return cfg, &coded{exitUsage, err}
 	}
-	return cfg, checkRoot(cfg)
+	return cfg, nil
 }
 
 // checkRoot says early, and in full, what is wrong with the folder to serve.
