@@ -29,7 +29,7 @@ type Config struct {
 	// Our own servers.
 	Serve Serve `yaml:"serve"`
 	// How long running transfers may go on after the order to stop. New ones are refused meanwhile.
-	Drain Duration `yaml:"drain" min:"0s" max:"1h" live:"yes"`
+	Drain Duration `yaml:"drain" min:"0s" max:"1h"`
 
 	from map[string]origin
 }
@@ -49,7 +49,7 @@ type Web struct {
 	// The address of the dashboard. Empty switches it off, port 0 picks one.
 	Listen Addr `yaml:"listen" eg:"127.0.0.1:8420"`
 	// Names under which the dashboard may be asked for, besides loopback and the name of this machine. A Host header that is not listed gets 421.
-	Hosts Hosts `yaml:"hosts" eg:"[tally.example.net]" live:"yes"`
+	Hosts Hosts `yaml:"hosts" eg:"[tally.example.net]"`
 	// TLS: auto is plain HTTP on loopback and TLS elsewhere, on is TLS always, off is plain HTTP always.
 	TLS string `yaml:"tls" words:"auto on off"`
 	// The certificate chain in PEM form. Empty means a certificate that Tallyman makes itself.
@@ -105,7 +105,7 @@ type TFTP struct {
 	// Uploads: no refuses all, create refuses an existing name, keep moves the old version to .kept, overwrite replaces it.
 	Write string `yaml:"write" words:"no create keep overwrite" live:"yes"`
 	// How many old versions of a name write: keep leaves in .kept.
-	Kept int `yaml:"kept" min:"1" max:"100000" live:"yes"`
+	Kept int `yaml:"kept" min:"1" max:"100000"`
 	// Who may ask: private (loopback, RFC 1918, link-local, ULA), any, addresses and networks; one or a list.
 	Allow Allow `yaml:"allow" eg:"[private, 203.0.113.0/24]" live:"yes"`
 	// The largest upload.
@@ -113,11 +113,11 @@ type TFTP struct {
 	// The free space that an upload leaves on the disk, as a size or as a share of the disk.
 	MinFree Free `yaml:"min_free" live:"yes"`
 	// How long a transfer may go without progress.
-	GiveUp Duration `yaml:"give_up" min:"1s" max:"1h" live:"yes"`
+	GiveUp Duration `yaml:"give_up" min:"1s" max:"1h"`
 	// Whether all transfers run over the request port, for NAT and containers.
 	SinglePort bool `yaml:"single_port"`
 	// How asked names are mended for clients that cannot spell: none, or strip-garbage, which cuts what some PXE ROMs append.
-	Map string `yaml:"map" words:"none strip-garbage" live:"yes"`
+	Map string `yaml:"map" words:"none strip-garbage"`
 	// The largest window of a read, in bytes: a client socket with default buffers holds 212 KB.
 	MaxWindowBytes Size `yaml:"max_window_bytes" min:"512B" max:"4MiB"`
 }
