@@ -16,7 +16,7 @@ import (
 
 // TestMain lets the test binary be the program, for scripts.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"tallyman": main})
+	testscript.Main(m, map[string]func(){"tallyman": main, "victim": victim})
 }
 
 // TestScripts runs the command line as a person would: see testdata/script. A fixed fault becomes a stanza headed by what was wrong.
