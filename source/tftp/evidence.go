@@ -132,7 +132,7 @@ func (w *teller) stored(t *transfer) *tallyman.Evidence {
 		reason = tallyman.AnnouncedSize
 	}
 	e := w.closing(t, reason, &out)
-	e.Size = t.sink.bytes
+	e.Size, e.Digest = t.sink.bytes, t.sink.digest()
 	return &e
 }
 

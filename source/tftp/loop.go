@@ -170,21 +170,26 @@ func (l *loop) close() {
 	l.poll.Close()
 }
 
-// receive takes packets off a lane, one of a read or a batch, and reports
+// receive takes packets off a lane, one in lockstep or a batch, and reports
 // whether there were any.
 func (l *loop) receive(a *lane, fault bool) bool {
 	if fault {
 		l.faults(a)
 	}
-	if a.solo == nil || a.solo.op == tallyman.OpPut {
+	t := a.solo
+	if t == nil || t.op == tallyman.OpPut && t.grant.Window > 1 {
 		return l.receiveMany(a)
 	}
-	n, err := a.socket.Receive(l.packet[:], &l.from)
+	buf := l.packet[:]
+	if t.op == tallyman.OpPut {
+		buf = l.scratch
+	}
+	n, err := a.socket.Receive(buf, &l.from)
 	if err != nil {
 		return false
 	}
-	p := l.packet[:min(n, len(l.packet))]
-	if t := a.solo; t.peer.Same(&l.from) {
+	p := buf[:min(n, len(buf))]
+	if t.peer.Same(&l.from) {
 		l.heard(t, p)
 	} else {
 		l.stranger(a, &l.from, p)

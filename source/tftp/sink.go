@@ -12,7 +12,7 @@ import (
 
 const (
 	smallestChunk = 4 << 10
-	largestChunk  = 128 << 10
+	largestChunk  = 256 << 10
 	chunkWindows  = 8 // windows gathered before they are written, within these bounds
 	// chunksWaiting is how many full chunks of one upload may wait for a writer.
 	// Then the loop stops reading its lane until one is written: the client's
@@ -20,9 +20,12 @@ const (
 	chunksWaiting = 4
 )
 
-// sink gathers what an upload brings. The loop fills it; a worker empties it.
+// sink gathers and digests what an upload brings. The loop fills it, a worker
+// empties it. The loop digests, packet by packet, because it has the bytes at
+// hand while the client is busy sending the next ones.
 type sink struct {
 	store   *store
+	sum     hash.Hash
 	decoder *netascii.Decoder // of netascii
 	chunk   []byte            // being filled
 	size    int               // of a chunk
@@ -35,15 +38,14 @@ type sink struct {
 	paused  bool              // the lane is not read
 }
 
-// store is the workers' side of an upload: the file and the digest of what was
-// written to it. It belongs to the worker that holds its job, else to nobody.
+// store is the workers' side of an upload. It belongs to the worker that holds
+// its job, else to nobody.
 type store struct {
 	upload Upload
-	sum    hash.Hash
 }
 
 func newSink(u Upload, text bool, windowBytes int) sink {
-	s := sink{store: &store{upload: u}, size: min(max(chunkWindows*windowBytes, smallestChunk), largestChunk)}
+	s := sink{store: &store{upload: u}, sum: sha256.New(), size: min(max(chunkWindows*windowBytes, smallestChunk), largestChunk)}
 	if text {
 		s.decoder = &netascii.Decoder{}
 	}
@@ -67,6 +69,7 @@ func (s *sink) take(payload []byte, last bool) {
 	} else {
 		s.chunk = append(s.chunk, payload...)
 	}
+	s.sum.Write(s.chunk[before:])
 	s.bytes += int64(len(s.chunk) - before)
 	s.last = last
 	if len(s.chunk) >= s.size-len(payload) || last {
@@ -75,13 +78,12 @@ func (s *sink) take(payload []byte, last bool) {
 	}
 }
 
-// write brings chunks into the file and digests them.
+// digest is that of all that was taken.
+func (s *sink) digest() tallyman.Digest { return sumText([sha256.Size]byte(s.sum.Sum(nil))) }
+
+// write brings chunks into the file.
 func (s *store) write(chunks [][]byte) error {
-	if s.sum == nil {
-		s.sum = sha256.New()
-	}
 	for _, c := range chunks {
-		s.sum.Write(c)
 		if _, err := s.upload.Write(c); err != nil {
 			return err
 		}
@@ -90,14 +92,12 @@ func (s *store) write(chunks [][]byte) error {
 }
 
 // finish makes the file stand under its name and its evidence on stable
-// storage, in this order (promise 1 of the design). It fills in what only the
-// file can tell.
+// storage, in this order (promise 1 of the design).
 func (s *store) finish(to tallyman.Recorder, closed *tallyman.Evidence) error {
 	if err := s.upload.Commit(); err != nil {
 		return err
 	}
 	closed.Time = tallyman.Clean(time.Now())
-	closed.Digest = sumText([sha256.Size]byte(s.sum.Sum(nil)))
 	if err := to.Commit(context.Background(), *closed); err != nil {
 		return &Refusal{Reason: tallyman.DiskFull, Text: "stored, but the record of it is not: " + err.Error()}
 	}

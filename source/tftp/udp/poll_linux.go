@@ -122,7 +122,7 @@ func (p *Poll) Event(i int) (Event, bool) {
 	if t == wakeToken {
 		var count [8]byte
 		unix.RawSyscall(unix.SYS_READ, uintptr(p.wake), uintptr(unsafe.Pointer(&count[0])), 8)
-		p.awake.Store(false)
+		p.awake.Store(false) // last: who wakes in between finds the flag up, and the waiter is about to look
 		return Event{}, false
 	}
 	return Event{Token: t, Fault: e.Events&unix.EPOLLERR != 0}, true
