@@ -11,8 +11,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -29,8 +29,7 @@ func TestPageInChromium(t *testing.T) {
 	for _, tr := range history(now) {
 		give(t, ledger, tr)
 	}
-	ctx, stop := context.WithCancel(t.Context())
-	s := startServer(t, ctx, Parts{Ledger: ledger, Feed: feed, System: func() System {
+	s := startServer(t, t.Context(), Parts{Ledger: ledger, Feed: feed, System: func() System {
 		return System{
 			Witnesses: []Witness{
 				{Name: "server", State: Live, Since: now}, {Name: "files", State: Live}, {Name: "log", State: Blind, Text: "journal gap"}, {Name: "wire", State: Off},
@@ -44,15 +43,28 @@ func TestPageInChromium(t *testing.T) {
 	defer control.Close()
 	link := strings.Replace(s.Link(), s.Addr().String(), line.Addr().String(), 1)
 
-	run := exec.CommandContext(ctx, "node", "test/page.mjs", link, control.URL)
-	run.Dir = "ui"
-	run.Env = os.Environ()
-	out, err := run.CombinedOutput()
+	play(t, "test/page.mjs", link, control.URL)
+}
+
+// TestPasswordInChromium plays test/login.mjs: on an address that others can reach the set-up link asks for a password, under TLS.
+func TestPasswordInChromium(t *testing.T) {
+	s := newServer(t, Config{Listen: "0.0.0.0:0"}, Parts{})
+	run(t, t.Context(), s)
+	play(t, "test/login.mjs", s.Link())
+}
+
+// play runs a script of web/ui; what it prints goes to the log of the test.
+func play(t *testing.T, script string, args ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	node := exec.CommandContext(ctx, "node", append([]string{script}, args...)...)
+	node.Dir = "ui"
+	out, err := node.CombinedOutput()
 	t.Logf("%s", out)
 	if err != nil {
-		t.Errorf("page.mjs: %v", err)
+		t.Errorf("%s: %v", script, err)
 	}
-	stop()
 }
 
 // puppet lets the script say what happens.
@@ -93,6 +105,20 @@ func puppet(t *testing.T, line *line, ledger *memory, feed *Feed) http.Handler {
 		judged(&ended, tallyman.Complete, tallyman.FinalAck)
 		give(t, ledger, &ended)
 		give(t, feed, &ended)
+	})
+	m.HandleFunc("/flood", func(_ http.ResponseWriter, r *http.Request) {
+		many, _ := strconv.Atoi(r.FormValue("n"))
+		per, _ := strconv.Atoi(r.FormValue("per"))
+		tick := time.NewTicker(time.Second / time.Duration(per))
+		defer tick.Stop()
+		for i := range many {
+			n++
+			tr := example(n, time.Now().UTC(), dice)
+			tr.Name = fmt.Sprintf("flood-%d", i)
+			give(t, ledger, tr)
+			give(t, feed, tr)
+			<-tick.C
+		}
 	})
 	m.HandleFunc("/cut", func(http.ResponseWriter, *http.Request) { line.cut(true) })
 	m.HandleFunc("/mend", func(http.ResponseWriter, *http.Request) { line.cut(false) })

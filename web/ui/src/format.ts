@@ -50,3 +50,9 @@ export function span(seconds: number): string {
   if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h ${Math.floor(seconds / 60) % 60} min`;
   return `${Math.floor(seconds / 86_400)} d ${Math.floor(seconds / 3600) % 24} h`;
 }
+
+/** Milliseconds from one time to another, to the microsecond: Date keeps whole milliseconds only. */
+export function between(from: string, to: string): number {
+  const micros = (iso: string): number => Number((/\.(\d+)/.exec(iso)?.[1] ?? '').padEnd(6, '0').slice(0, 6)) / 1000;
+  return Math.floor(Date.parse(to) / 1000) * 1000 - Math.floor(Date.parse(from) / 1000) * 1000 + micros(to) - micros(from);
+}

@@ -1,10 +1,9 @@
 // The head of the page: whose page it is, which witnesses can see, and how it is shown.
 import type { VNode } from 'preact';
 import { post } from './api';
-import { span } from './format';
+import { span, stamp } from './format';
 import { Mark, Sign, StateIcon } from './icons';
-import { help, needs, stale, system, theme, user, utc } from './state';
-import { stamp } from './format';
+import { help, stale, system, theme, user, utc, whoAmI } from './state';
 import type { State } from './words';
 
 const stateWord: Record<State, string> = { live: 'live', starting: 'starting', blind: 'cannot see', failed: 'failed', off: 'off' };
@@ -22,12 +21,16 @@ export function Header(): VNode {
         <Theme />
         <button type="button" class="quiet" onClick={() => (help.value = true)} aria-label="Keys and help" title="Keys and help (?)">?</button>
         {user.value && user.value !== 'local' && (
-          <button type="button" class="quiet" title={`Logged in as ${user.value}`}
-            onClick={() => void post('logout').then(() => (needs.value = 'login'))}>log out</button>
+          <button type="button" class="quiet logout" title={`Logged in as ${user.value}`} onClick={logout}>log out</button>
         )}
       </div>
     </header>
   );
+}
+
+export function logout(): void {
+  help.value = false;
+  void post('logout').then(whoAmI);
 }
 
 /** The line that says what may be trusted: each witness with icon and word, then what waits. */

@@ -1,8 +1,9 @@
 // Keys, and a short course of the query language.
 import { useEffect, useRef } from 'preact/hooks';
 import type { VNode } from 'preact';
+import { logout } from './header';
 import { VerdictMark } from './icons';
-import { help, system } from './state';
+import { help, system, user } from './state';
 import { verdicts } from './words';
 import type { Verdict } from './words';
 
@@ -44,7 +45,7 @@ export function Help(): VNode {
         <h2>Filter</h2>
         <dl>{queries.map(([k, what]) => <><dt><code>{k}</code></dt><dd>{what}</dd></>)}</dl>
         <p class="calm">Drag over the chart to see some hours. Tallyman {system.value?.version} · <a href="/api/v1/openapi.json">API</a> · <a href={'/' + (document.body.dataset['licenses'] ?? '').replace(/^\//, '')}>licences</a></p>
-        <form method="dialog"><button type="submit" class="primary">Close</button></form>
+        <form method="dialog"><button type="submit" class="primary">Close</button>{user.value && <button type="button" onClick={logout}>Log out</button>}</form>
       </div>
     </dialog>
   );

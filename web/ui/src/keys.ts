@@ -1,5 +1,5 @@
 // Everything can be done without a mouse.
-import { cursor, help, open, rows } from './state';
+import { help, open, picked, reveal, rows } from './state';
 
 addEventListener('keydown', (e) => {
   const el = e.target as HTMLElement;
@@ -24,8 +24,7 @@ addEventListener('keydown', (e) => {
       break;
     case 'Enter': {
       if (/^(BUTTON|A|SUMMARY)$/.test(el.tagName)) return;
-      const t = rows.value[cursor.value];
-      if (t) open.value = t.id;
+      if (rows.value.some((t) => t.id === picked.value)) open.value = picked.value;
       break;
     }
   }
@@ -33,8 +32,11 @@ addEventListener('keydown', (e) => {
 
 /** Moves the picked row; an open record follows it. */
 function move(by: number): void {
-  const next = Math.max(0, Math.min(rows.value.length - 1, cursor.value + by));
-  cursor.value = next;
+  const at = rows.value.findIndex((t) => t.id === picked.value);
+  const next = Math.max(0, Math.min(rows.value.length - 1, at + by));
   const t = rows.value[next];
-  if (open.value && t) open.value = t.id;
+  if (!t) return;
+  picked.value = t.id;
+  reveal.value = { at: next };
+  if (open.value) open.value = t.id;
 }

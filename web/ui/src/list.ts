@@ -1,7 +1,7 @@
 // The list of transfers: one page from the ledger, older pages as the reader scrolls, newer rows from the live stream.
 import { batch } from '@preact/signals';
 import { get, Problem } from './api';
-import { cursor, failed, from, loading, more, paused, problem, q, rows, to, waiting } from './state';
+import { failed, from, loading, more, paused, problem, q, rows, to, waiting } from './state';
 import type { Transfer } from './words';
 
 const pageSize = 200;
@@ -32,7 +32,6 @@ export async function reload(): Promise<boolean> {
       next = page.next ?? '';
       more.value = next !== '';
       waiting.value = 0;
-      cursor.value = -1;
       problem.value = undefined;
     });
     return true;
@@ -119,7 +118,6 @@ export function follow(): void {
 }
 
 function show(current: Transfer[], fresh: Transfer[]): void {
-  const picked = cursor.value >= 0 ? current[cursor.value]?.id : undefined;
   let all = fresh.length ? [...fresh, ...current].sort(newer) : current;
   if (all.length > most) {
     for (const t of all.slice(most / 2)) known.delete(t.id);
@@ -128,7 +126,6 @@ function show(current: Transfer[], fresh: Transfer[]): void {
     more.value = true;
   }
   rows.value = all;
-  if (picked) cursor.value = all.findIndex((t) => t.id === picked);
 }
 
 /** A list with a fixed end takes no newer rows. */

@@ -29,7 +29,8 @@ export const more = signal(false); // older records match
 export const paused = signal(false); // the reader has scrolled: new rows wait
 export const waiting = signal(0);
 export const problem = signal<Problem | undefined>(undefined);
-export const cursor = signal(-1); // the row that j and k move
+export const picked = signal(''); // the record that j and k move from
+export const reveal = signal<{ at: number } | undefined>(undefined); // a row that the keys reached, to be scrolled into sight
 export const told = signal<Told | undefined>(undefined);
 export const help = signal(false);
 

@@ -6,7 +6,7 @@ import { Copy } from './copy';
 import { bytes, count, dateOf, timeOf, took } from './format';
 import { Sign, VerdictMark } from './icons';
 import { follow, older } from './list';
-import { cursor, filtered, from, loading, more, open, paused, problem, q, reasons, rows, system, to, utc, waiting } from './state';
+import { filtered, from, loading, more, open, paused, picked, problem, q, reasons, reveal, rows, system, to, utc, waiting } from './state';
 import { opWord } from './words';
 import type { Transfer } from './words';
 
@@ -41,11 +41,11 @@ export function Table(): VNode {
   }, [last, all.length, more.value]);
   useEffect(() => {
     const el = box.current;
-    const i = cursor.value;
-    if (!el || i < 0) return;
+    const i = reveal.value?.at;
+    if (!el || i === undefined) return;
     if (i * h < el.scrollTop) el.scrollTop = i * h;
     else if ((i + 1) * h > el.scrollTop + el.clientHeight - 34) el.scrollTop = (i + 1) * h - el.clientHeight + 34;
-  }, [cursor.value]);
+  }, [reveal.value]);
 
   const scrolled = (): void => {
     const el = box.current;
@@ -83,10 +83,10 @@ export function Table(): VNode {
 
 function Row({ t, at }: { t: Transfer; at: number }): VNode {
   const name = t.file || t.path || '';
-  const classes = `row v-${t.verdict} ${cursor.value === at ? 'picked' : ''} ${open.value === t.id ? 'open' : ''}`;
+  const classes = `row v-${t.verdict} ${picked.value === t.id ? 'picked' : ''} ${open.value === t.id ? 'open' : ''}`;
   const show = (e: Event): void => {
     e.preventDefault();
-    cursor.value = at;
+    picked.value = t.id;
     open.value = t.id;
   };
   const share = t.expected && t.verdict === 'active' ? ` ${Math.floor((100 * (t.bytes ?? 0)) / t.expected)} %` : '';

@@ -4,7 +4,7 @@ import type { ComponentChildren, VNode } from 'preact';
 import { batch } from '@preact/signals';
 import { Copy } from './copy';
 import { quote } from './filter';
-import { bytes, count, stamp, timeOf, took } from './format';
+import { between, bytes, count, stamp, timeOf, took } from './format';
 import { Sign, VerdictIcon, VerdictMark } from './icons';
 import { from, open, q, reasons, system, to, told, utc } from './state';
 import { opWord } from './words';
@@ -110,7 +110,6 @@ function Lanes({ t, evidence }: { t: Transfer; evidence: Evidence[] }): VNode {
   const spoke = [...new Set(evidence.map((e) => e.witness))];
   const silent = (system.value?.witnesses ?? []).filter((w) => w.state === 'live' && !spoke.includes(w.name)).map((w) => w.name);
   const lanes = [...spoke, ...silent];
-  const start = Date.parse(t.start);
   return (
     <section class="lanes" aria-label="Timeline of evidence">
       <h3>Evidence</h3>
@@ -125,7 +124,7 @@ function Lanes({ t, evidence }: { t: Transfer; evidence: Evidence[] }): VNode {
         <tbody>
           {evidence.map((e, i) => (
             <tr key={i}>
-              <td class="at"><time dateTime={e.at}>{e.at && timeOf(e.at, utc.value, true)}</time><small>{e.at && offset(Date.parse(e.at) - start)}</small></td>
+              <td class="at"><time dateTime={e.at}>{e.at && timeOf(e.at, utc.value, true)}</time><small>{e.at && offset(between(t.start, e.at))}</small></td>
               {lanes.map((l) => (
                 <td key={l} class={`lane ${silent.includes(l) ? 'silent' : ''}`}>
                   {l === e.witness && <Dot e={e} />}
@@ -147,4 +146,7 @@ function Dot({ e }: { e: Evidence }): VNode {
   return <span class={`dot k-${e.kind} ${v ? `end v-${v}` : ''}`}>{v && <VerdictIcon of={v} />}<span class="hidden">{e.witness}</span></span>;
 }
 
-const offset = (ms: number): string => (ms < 0 ? '−' : '+') + (Math.abs(ms) < 1000 ? `${Math.abs(ms)} ms` : `${(Math.abs(ms) / 1000).toFixed(2)} s`);
+function offset(ms: number): string {
+  const n = Math.abs(ms);
+  return (ms < 0 ? '−' : '+') + (n < 10 ? `${n.toFixed(2)} ms` : n < 1000 ? `${n.toFixed(1)} ms` : `${(n / 1000).toFixed(2)} s`);
+}

@@ -1,5 +1,6 @@
 // What a person sees: node test/page.mjs SETUP-LINK CONTROL-URL. CONTROL-URL/give?name=N&verdict=V makes a transfer happen and answers its
-// id; CONTROL-URL/cut ends all live streams and refuses new ones until CONTROL-URL/mend. With SHOTS=FOLDER it leaves pictures there.
+// id; CONTROL-URL/cut cuts the line to the server until CONTROL-URL/mend. CONTROL-URL/flood?n=&per= makes n of
+// them, so many a second. With SHOTS=FOLDER it leaves pictures there.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
@@ -206,6 +207,18 @@ await withBrowser(async (context, complaints) => {
       }
     }
     await page.setViewportSize({ width: 1280, height: 800 });
+  });
+
+  await fact('at 200 transfers a second the page keeps up', async () => {
+    const cdp = await context.newCDPSession(page);
+    await cdp.send('Performance.enable');
+    const busy = async () => (await cdp.send('Performance.getMetrics')).metrics.find((m) => m.name === 'TaskDuration').value;
+    const [before, begin] = [await busy(), performance.now()];
+    await fetch(`${control}/flood?n=1600&per=200`);
+    await page.waitForFunction(() => document.querySelector('.row:not(.heads) .c-file')?.textContent === 'flood-1599');
+    const share = (1000 * (await busy() - before)) / (performance.now() - begin);
+    console.log(`    main thread busy ${(100 * share).toFixed(1)} %`);
+    assert.ok(share < 0.9);
   });
 
   await fact('a banner says when the stream breaks, and what was missed comes when it is back', async () => {
