@@ -7,68 +7,64 @@ import (
 	"tallyman"
 )
 
-// getEvents, getGaps and getFindings answer one kind of record each, newest first.
 func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) error {
-	return s.records(w, r, "events", func(rec tallyman.Record) (time.Time, tallyman.UUID, bool) {
-		e, ok := rec.(*tallyman.Event)
-		if !ok {
-			return time.Time{}, tallyman.UUID{}, false
-		}
-		return e.At, e.ID, true
-	})
+	return s.records(w, r, "events", tallyman.Not{Of: tallyman.Or{kind("gap"), kind("finding")}})
 }
 
 func (s *Server) getGaps(w http.ResponseWriter, r *http.Request) error {
-	return s.records(w, r, "gaps", func(rec tallyman.Record) (time.Time, tallyman.UUID, bool) {
-		g, ok := rec.(*tallyman.Gap)
-		if !ok {
-			return time.Time{}, tallyman.UUID{}, false
-		}
-		return g.To, g.ID, true
-	})
+	return s.records(w, r, "gaps", kind("gap"))
 }
 
 func (s *Server) getFindings(w http.ResponseWriter, r *http.Request) error {
-	return s.records(w, r, "findings", func(rec tallyman.Record) (time.Time, tallyman.UUID, bool) {
-		f, ok := rec.(*tallyman.Finding)
-		if !ok {
-			return time.Time{}, tallyman.UUID{}, false
-		}
-		return f.At, f.ID, true
-	})
+	return s.records(w, r, "findings", kind("finding"))
 }
 
-// records reads events of all kinds and keeps one kind, until the page is full.
-func (s *Server) records(w http.ResponseWriter, r *http.Request, name string, place func(tallyman.Record) (time.Time, tallyman.UUID, bool)) error {
+func kind(word string) tallyman.Term {
+	return tallyman.Term{Field: tallyman.FieldKind, Cmp: tallyman.Equal, Text: word}
+}
+
+// records answers one page of what is no transfer and of the kind, newest first.
+func (s *Server) records(w http.ResponseWriter, r *http.Request, name string, only tallyman.Expr) error {
 	q, err := s.ask(r.URL.Query())
 	if err != nil {
 		return err
 	}
+	if q.Where != nil {
+		only = tallyman.And{only, q.Where}
+	}
 	want := q.Limit
-	q.Limit = 0
-	page, next := []tallyman.Record{}, ""
-	var last tallyman.Cursor
+	q.Where, q.Limit = only, want+1
+	page := make([]tallyman.Record, 0, q.Limit)
 	for rec, err := range s.parts.Ledger.Events(r.Context(), q) {
 		if err != nil {
 			return err
 		}
-		at, id, ok := place(rec)
-		if !ok {
-			continue
-		}
-		if len(page) == want {
-			next = cursorText(last)
-			break
-		}
 		page = append(page, rec)
-		last = tallyman.Cursor{At: at, ID: id}
 	}
-	answer := map[string]any{name: page}
-	if next != "" {
-		answer["next"] = next
+	answer := map[string]any{}
+	if len(page) > want {
+		page = page[:want]
+		answer["next"] = cursorText(place(page[want-1]))
 	}
+	answer[name] = page
 	writeJSON(w, http.StatusOK, answer)
 	return nil
+}
+
+// place is where a record stands in the order of a list.
+func place(rec tallyman.Record) tallyman.Cursor {
+	switch rec := rec.(type) {
+	case *tallyman.Transfer:
+		return tallyman.Cursor{At: rec.Start, ID: rec.ID}
+	case *tallyman.Event:
+		return tallyman.Cursor{At: rec.At, ID: rec.ID}
+	case *tallyman.Gap:
+		return tallyman.Cursor{At: rec.To, ID: rec.ID}
+	case *tallyman.Finding:
+		return tallyman.Cursor{At: rec.At, ID: rec.ID}
+	default:
+		return tallyman.Cursor{}
+	}
 }
 
 // groups are the words that stats may count by.

@@ -49,6 +49,10 @@ func TestEventsGapsAndFindingsAreKeptApartAndPaged(t *testing.T) {
 	if len(gaps.Gaps) != 10 || gaps.Gaps[0].Witness != "log" || gaps.Gaps[0].Lost != nil {
 		t.Errorf("gaps %+v", gaps.Gaps)
 	}
+	c.get("/api/v1/events?q=kind:mount", 200, &second)
+	if len(second.Events) != 0 {
+		t.Errorf("events of another kind: %v", second.Events)
+	}
 	if got := strings.TrimSpace(c.get("/api/v1/findings", 200, nil).Body.String()); got != `{"findings":[]}` {
 		t.Errorf("findings %s", got)
 	}

@@ -39,6 +39,10 @@ func (s *Server) getStream(w http.ResponseWriter, r *http.Request) error {
 		}
 		last = uint64(n)
 	}
+	if r.Method == http.MethodHead {
+		w.Header().Set("Content-Type", "text/event-stream")
+		return nil
+	}
 	sub, ok := s.parts.Feed.subscribe(last)
 	if !ok {
 		return problem(http.StatusServiceUnavailable, "%d live streams are open, which is the most: close a page", mostStreams)

@@ -330,6 +330,18 @@ func TestStreamsAreBounded(t *testing.T) {
 	}
 }
 
+func TestHeadOfAStreamEnds(t *testing.T) {
+	s, srv := onAir(t, Parts{})
+	answer, err := http.Head(srv.URL + "/api/v1/stream")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if answer.Header.Get("Content-Type") != "text/event-stream" || s.parts.Feed.viewers() != 0 {
+		t.Errorf("%v, %d viewers", answer.Header, s.parts.Feed.viewers())
+	}
+}
+
 func TestStreamEndsWithItsSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, Config{}, Parts{})

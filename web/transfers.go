@@ -51,8 +51,7 @@ func (s *Server) page(ctx context.Context, q tallyman.Query) ([]*tallyman.Transf
 		return page, tallyman.Cursor{}, nil
 	}
 	page = page[:want]
-	last := page[want-1]
-	return page, tallyman.Cursor{At: last.Start, ID: last.ID}, nil
+	return page, place(page[want-1]), nil
 }
 
 // getTransfer answers one record with its evidence, the verdict as a sentence, and what evidence was missing.

@@ -82,6 +82,22 @@ setInterval(() => {
   }
 }, 4000);
 
+/** Browsers give a site six connections (HTTP/1.1): a tab that nobody sees gives its own back, and begins anew when it is looked at. */
+let resting: number | undefined;
+document.addEventListener('visibilitychange', () => {
+  clearTimeout(resting);
+  if (document.hidden) {
+    resting = window.setTimeout(() => {
+      source?.close();
+      source = undefined;
+      resting = -1;
+    }, 30_000);
+  } else if (resting === -1) {
+    resting = undefined;
+    void start();
+  }
+});
+
 let due: number | undefined;
 
 /** Asks for the counts again, at most every two seconds. */
