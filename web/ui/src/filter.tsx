@@ -58,7 +58,7 @@ export function Filter(): VNode {
             <a href={url('transfers.csv', params)} download><Sign of="download" />CSV</a>
             <a href={url('transfers.ndjson', params)} download><Sign of="download" />NDJSON</a>
             <Copy text={() => `curl -H "Authorization: Bearer $TALLYMAN_TOKEN" ${quote(location.origin + url('transfers', params))}`}>as curl</Copy>
-            <Copy text={() => `tallyman ls${from.value ? ' --from ' + from.value : ''}${to.value ? ' --to ' + to.value : ''}${q.value ? ' ' + quote(q.value) : ''}`}>as command</Copy>
+            <Copy text={() => `tallyman ls${from.value ? ' --from ' + from.value : ''}${to.value ? ' --to ' + to.value : ''}${q.value ? (q.value.startsWith('-') ? ' -- ' : ' ') + quote(q.value) : ''}`}>as command</Copy>
           </div>
         </details>
       </div>
