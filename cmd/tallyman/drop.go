@@ -109,8 +109,8 @@ func (p *program) drop(ctx context.Context, cmd *cobra.Command, f *dropFlags) er
 			fmt.Fprintln(p.stdout, "Page "+link)
 		}
 	}
-	if err := h.ready(f.ready); err != nil {
-		return errors.Join(err, h.close())
+	if err := h.begin(f.ready); err != nil {
+		return err
 	}
 	return h.run(ctx)
 }

@@ -226,6 +226,14 @@ func (h *house) ready(path string) error {
 	return nil
 }
 
+// begin gives up what only opening took, and tells scripts where everything listens.
+func (h *house) begin(readyFile string) error {
+	if err := h.dropPrivileges(func() error { return h.ready(readyFile) }); err != nil {
+		return errors.Join(err, h.close())
+	}
+	return nil
+}
+
 // raiseFiles lifts the limit of open files to what the system allows.
 func raiseFiles() error {
 	var l syscall.Rlimit

@@ -129,8 +129,8 @@ func (p *program) serve(ctx context.Context, cfg config.Config, again func() (co
 		return err
 	}
 	h.greet(notes)
-	if err := h.ready(f.ready); err != nil {
-		return errors.Join(err, h.close())
+	if err := h.begin(f.ready); err != nil {
+		return err
 	}
 	return h.run(ctx)
 }

@@ -20,10 +20,13 @@ const (
 
 // hold makes the state folder, and keeps a second process away from it. The returned file is the lock; closing it lets go.
 func hold(state string) (*os.File, error) {
-	if err := os.MkdirAll(state, 0o750); err != nil {
+	if err := makeState(state); err != nil {
 		return nil, fmt.Errorf("make state folder: %w: name another with --state DIR", err)
 	}
-	f, err := os.OpenFile(filepath.Join(state, lockFile), os.O_RDWR|os.O_CREATE, 0o640)
+	if err := refuseLinks(state); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(filepath.Join(state, lockFile), os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o640)
 	if err != nil {
 		return nil, fmt.Errorf("open the lock of the state folder: %w: name another folder with --state DIR", err)
 	}
@@ -43,6 +46,14 @@ func hold(state string) (*os.File, error) {
 		return nil, fmt.Errorf("write %s: %w", f.Name(), err)
 	}
 	return f, nil
+}
+
+// makeState makes the state folder for its owner alone, and the folders above it so that its owner, who may not be root later, can enter it.
+func makeState(state string) error {
+	if err := os.MkdirAll(filepath.Dir(state), 0o755); err != nil {
+		return err
+	}
+	return os.MkdirAll(state, 0o750)
 }
 
 func writeAt(f *os.File, text string) error {
