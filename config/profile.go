@@ -10,7 +10,7 @@ import (
 //go:embed profile
 var profiles embed.FS
 
-// later profiles: words of the contract that this version has no configuration for.
+// laterProfiles are words of the contract that this version has no configuration for.
 var laterProfiles = []string{"host", "ftp", "exam", "syslog-server"}
 
 // Profiles lists the profiles of this version.
