@@ -1,15 +1,19 @@
 package tftp
 
 import (
-	"net/netip"
 	"runtime"
 	"sync/atomic"
 	"time"
 
 	"tallyman"
+	"tallyman/source/tftp/content"
 	"tallyman/source/tftp/engine"
+	"tallyman/source/tftp/halfopen"
+	"tallyman/source/tftp/lane"
 	"tallyman/source/tftp/packet"
+	"tallyman/source/tftp/record"
 	"tallyman/source/tftp/udp"
+	"tallyman/source/tftp/wheel"
 )
 
 const (
@@ -32,15 +36,15 @@ const (
 type loop struct {
 	*Server
 	engine engine.Config
-	tell   teller
+	scribe *record.Scribe
 
 	poll    *udp.Poll
 	mailbox *mailbox
-	workers *workers
-	lanes   lanes
+	workers *content.Workers
+	lanes   *lane.Lanes[transfer]
 	table   table
-	wheel   wheel
-	half    *halfOpen
+	wheel   wheel.Wheel[transfer]
+	half    *halfopen.Table[transfer]
 
 	requests, acks, uploads *udp.Inbox
 	outbox                  *udp.Outbox
@@ -48,7 +52,7 @@ type loop struct {
 	packet                  [smallPacket]byte
 	from                    udp.Addr
 
-	limited, illegible flood
+	limited, illegible record.Flood
 	ended, unused      []*transfer // of this turn; to be used again
 
 	origin    time.Time
@@ -58,8 +62,7 @@ type loop struct {
 	most      int           // transfers that the descriptors suffice for
 	long      int           // long lockstep reads
 	threads   map[*thread]struct{}
-	uploading int           // uploads that are not stored or removed yet
-	floodAt   time.Duration // when floods are told of next
+	uploading int // uploads that are not stored or removed yet
 	stopping  atomic.Bool
 	until     time.Duration // end of the drain, once it has begun
 	draining  bool
@@ -72,15 +75,14 @@ func newLoop(s *Server, to tallyman.Recorder) (*loop, error) {
 		return nil, err
 	}
 	l := &loop{
-		Server: s, engine: s.cfg.engine(), tell: teller{to: to, host: s.host, proc: s.proc}, poll: poll, mailbox: &mailbox{poll: poll},
-		lanes: lanes{poll: poll, homes: map[netip.Addr]*home{}}, table: table{}, threads: map[*thread]struct{}{},
-		half:     newHalfOpen(),
+		Server: s, engine: s.cfg.engine(), scribe: record.New(to, s.host, s.proc), poll: poll, mailbox: &mailbox{poll: poll},
+		lanes: lane.New[transfer](poll), table: table{}, half: halfopen.New[transfer](), threads: map[*thread]struct{}{},
 		requests: udp.NewInbox(requestBatch, requestBatch*(packet.MaxRequest+1)),
 		acks:     udp.NewInbox(packetBatch, packetBatch*smallPacket),
 		uploads:  udp.NewInbox(packetBatch, uploadArena),
 		outbox:   udp.NewOutbox(), scratch: make([]byte, scratchSize),
-		limited:   flood{reason: tallyman.RateLimited, what: "requests beyond the bound of unanswered transfers"},
-		illegible: flood{reason: tallyman.BadRequest, what: "requests that cannot be read"},
+		limited:   record.Flood{Reason: tallyman.RateLimited, What: "requests beyond the bound of unanswered transfers"},
+		illegible: record.Flood{Reason: tallyman.BadRequest, What: "requests that cannot be read"},
 		origin:    time.Now(),
 		most:      min(max(1, (udp.Descriptors()-descriptorsSpare)/2), mostTransfers),
 	}
@@ -90,7 +92,7 @@ func newLoop(s *Server, to tallyman.Recorder) (*loop, error) {
 			return nil, err
 		}
 	}
-	l.workers = startWorkers(mostUploads, to, l.mailbox)
+	l.workers = content.Start(mostUploads, to, func(j content.Job) { l.mailbox.put(mail{job: j}) })
 	return l, nil
 }
 
@@ -113,7 +115,7 @@ func (l *loop) run() {
 			case e.Token >= requestToken:
 				l.receiveRequests(&l.ports[e.Token-requestToken])
 			default:
-				if a := l.lanes.at(e.Token); a != nil {
+				if a := l.lanes.At(e.Token); a != nil {
 					l.receive(a, e.Fault)
 				}
 			}
@@ -121,7 +123,7 @@ func (l *loop) run() {
 		if woken {
 			l.readMail()
 		}
-		for t := l.wheel.next(l.now); t != nil; t = l.wheel.next(l.now) {
+		for t := l.wheel.Next(l.now); t != nil; t = l.wheel.Next(l.now) {
 			l.tick(t)
 		}
 		l.tellFloods(false)
@@ -135,7 +137,7 @@ func (l *loop) run() {
 
 // patience is how long the loop may wait for packets.
 func (l *loop) patience() time.Duration {
-	d := l.wheel.wait(l.now)
+	d := l.wheel.Wait(l.now)
 	if l.draining && !l.overdue && (d < 0 || l.until-l.now < d) {
 		d = max(0, l.until-l.now)
 	}
@@ -156,7 +158,7 @@ func (l *loop) drain() {
 	l.recallThreads()
 	for _, t := range l.table.all() {
 		if t.thread == nil {
-			l.perform(t, t.stop(l.now))
+			l.perform(t, t.machine().Stop(l.now))
 		}
 	}
 }
@@ -165,18 +167,18 @@ func (l *loop) drained() bool { return l.draining && l.active == 0 && l.uploadin
 
 // close gives back what the loop holds, after run.
 func (l *loop) close() {
-	l.workers.stop()
-	l.lanes.shutAll()
+	l.workers.Stop()
+	l.lanes.Close()
 	l.poll.Close()
 }
 
 // receive takes packets off a lane, one in lockstep or a batch, and reports
 // whether there were any.
-func (l *loop) receive(a *lane, fault bool) bool {
+func (l *loop) receive(a *lane.Lane[transfer], fault bool) bool {
 	if fault {
 		l.faults(a)
 	}
-	t := a.solo
+	t := a.Solo
 	if t == nil || t.op == tallyman.OpPut && t.grant.Window > 1 {
 		return l.receiveMany(a)
 	}
@@ -184,7 +186,7 @@ func (l *loop) receive(a *lane, fault bool) bool {
 	if t.op == tallyman.OpPut {
 		buf = l.scratch
 	}
-	n, err := a.socket.Receive(buf, &l.from)
+	n, err := a.Socket.Receive(buf, &l.from)
 	if err != nil {
 		return false
 	}
@@ -198,18 +200,18 @@ func (l *loop) receive(a *lane, fault bool) bool {
 }
 
 // receiveMany takes a batch: the DATA of an upload, or ACKs on a shared lane.
-func (l *loop) receiveMany(a *lane) bool {
+func (l *loop) receiveMany(a *lane.Lane[transfer]) bool {
 	inbox := l.acks
-	if t := a.solo; t != nil {
+	if t := a.Solo; t != nil {
 		inbox = l.uploads
 		inbox.Shape(packet.HeaderLen + t.grant.BlockSize + 1) // one more tells a block that is too large
 	}
-	if _, err := inbox.Receive(a.socket); err != nil {
+	if _, err := inbox.Receive(a.Socket); err != nil {
 		return false
 	}
 	var in udp.Packet
 	for inbox.Next(&in) {
-		t := a.solo
+		t := a.Solo
 		if t == nil || !t.peer.Same(in.From) {
 			if t = l.table.on(in.From.AddrPort(), a); t == nil {
 				l.stranger(a, in.From, in.Payload)
@@ -225,24 +227,24 @@ func (l *loop) receiveMany(a *lane) bool {
 func (l *loop) heard(t *transfer, p []byte) {
 	if !t.heard {
 		t.heard = true
-		l.half.give(t, true)
+		l.half.Give(&t.token, true)
 		if t.op == tallyman.OpPut {
-			l.tell.opened(t, l.now)
+			t.tell(l.scribe, l.now)
 		}
 	}
-	l.perform(t, t.packet(l.now, p))
+	l.perform(t, t.machine().Packet(l.now, p))
 }
 
 // stranger answers a packet from a foreign port with ERROR 5 (RFC 1350 section
 // 4), unless it is an ERROR itself, or nobody uses the lane, or it comes from
 // who used it last: that one is late.
-func (l *loop) stranger(a *lane, from *udp.Addr, p []byte) {
-	if a.users == 0 || a.last.Same(from) {
+func (l *loop) stranger(a *lane.Lane[transfer], from *udp.Addr, p []byte) {
+	if a.Users == 0 || a.Last.Same(from) {
 		return
 	}
 	l.counts.strangers.Add(1)
-	if a.solo != nil {
-		a.solo.strangers++
+	if a.Solo != nil {
+		a.Solo.strangers++
 	}
 	if op := packet.Opcode(p); op != packet.ERROR && op != 0 {
 		l.sendError(a, from, packet.Error{Code: packet.UnknownTID, Text: "unknown transfer"})
@@ -250,26 +252,26 @@ func (l *loop) stranger(a *lane, from *udp.Addr, p []byte) {
 }
 
 // faults ends the transfers whose clients' ports are closed.
-func (l *loop) faults(a *lane) {
+func (l *loop) faults(a *lane.Lane[transfer]) {
 	var f udp.Fault
-	for a.socket.IsOpen() && a.socket.Fault(&f) {
+	for a.Socket.IsOpen() && a.Socket.Fault(&f) {
 		if !f.Gone() {
 			continue
 		}
 		if t := l.table.on(f.About.AddrPort(), a); t != nil {
-			l.perform(t, t.gone(l.now))
+			l.perform(t, t.machine().Gone(l.now))
 		}
 	}
 }
 
 // tick does what is due for t by now.
 func (l *loop) tick(t *transfer) {
-	if t.due <= l.now {
+	if t.timer.Due <= l.now {
 		if t.tellAt <= l.now {
-			l.tell.tell(t, l.now)
+			t.tell(l.scribe, l.now)
 		}
-		if t.deadline() <= l.now {
-			l.perform(t, t.tick(l.now))
+		if m := t.machine(); m.Deadline() <= l.now {
+			l.perform(t, m.Tick(l.now))
 			return
 		}
 	}
@@ -277,8 +279,8 @@ func (l *loop) tick(t *transfer) {
 }
 
 func (l *loop) schedule(t *transfer) {
-	t.due = min(t.deadline(), t.tellAt)
-	l.wheel.set(t)
+	t.timer.Due = min(t.machine().Deadline(), t.tellAt)
+	l.wheel.Set(&t.timer)
 }
 
 // readMail takes what workers say.
@@ -286,9 +288,9 @@ func (l *loop) readMail() {
 	for _, m := range l.mailbox.take() {
 		if m.back != nil {
 			l.returned(m.back, m.do)
-			continue
+		} else {
+			l.worked(&m.job)
 		}
-		l.worked(&m.job)
 	}
 }
 

@@ -6,7 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tallyman"
+	"tallyman/source/tftp/content"
 	"tallyman/source/tftp/engine"
+	"tallyman/source/tftp/lane"
 	"tallyman/source/tftp/packet"
 	"tallyman/source/tftp/udp"
 )
@@ -19,7 +21,7 @@ func (l *loop) start(t *transfer) {
 		return
 	}
 	do := t.read.Start(l.now, t.grant, l.engine)
-	if size := t.source.wireSize(); size >= 0 {
+	if size := t.source.WireSize(); size >= 0 {
 		t.read.Final(t.grant.LastBlock(size))
 	}
 	l.perform(t, do)
@@ -60,9 +62,9 @@ func (l *loop) perform(t *transfer, do engine.Do) {
 // send sends a small packet to the client. A fault of an earlier packet stops
 // it once.
 func (l *loop) send(t *transfer, p []byte) {
-	err := t.lane.socket.Send(p, &t.peer)
+	err := t.lane.Socket.Send(p, &t.peer)
 	if l.told(t, err) {
-		err = t.lane.socket.Send(p, &t.peer)
+		err = t.lane.Socket.Send(p, &t.peer)
 	}
 	if err != nil && !t.ended {
 		l.counts.unsent.Add(1)
@@ -85,10 +87,10 @@ func (l *loop) told(t *transfer, err error) bool {
 }
 
 // sendError sends an ERROR. If it is lost, nobody waits for it.
-func (l *loop) sendError(a *lane, to *udp.Addr, e packet.Error) {
+func (l *loop) sendError(a *lane.Lane[transfer], to *udp.Addr, e packet.Error) {
 	var buf [128]byte
-	if err := a.socket.Send(packet.AppendError(buf[:0], e), to); err != nil {
-		if a.socket.Send(packet.AppendError(buf[:0], e), to) != nil {
+	if err := a.Socket.Send(packet.AppendError(buf[:0], e), to); err != nil {
+		if a.Socket.Send(packet.AppendError(buf[:0], e), to) != nil {
 			l.counts.unsent.Add(1)
 		}
 	}
@@ -101,9 +103,9 @@ func (l *loop) sendBlocks(t *transfer, from uint64, count int) *Refusal {
 	acked := int64(t.read.Acked()) * int64(size)
 	for count > 0 {
 		n := min(count, packetBatch, len(l.scratch)/size)
-		data, err := t.source.load(l.scratch[:n*size], int64(from-1)*int64(size), acked)
+		data, err := t.source.Load(l.scratch[:n*size], int64(from-1)*int64(size), acked)
 		if err != nil {
-			return refusalOf(err)
+			return content.RefusalOf(err)
 		}
 		if len(data) < n*size { // the content ends here: with a short block, maybe an empty one
 			n = len(data)/size + 1
@@ -125,11 +127,11 @@ func (l *loop) sendBlocks(t *transfer, from uint64, count int) *Refusal {
 // on the wire: the client asks for it again.
 func (l *loop) flush(t *transfer, data []byte, from uint64, n int) {
 	l.fill(t, data, from, 0, n)
-	sent, err := l.outbox.Flush(t.lane.socket, &t.peer, &t.route, false)
+	sent, err := l.outbox.Flush(t.lane.Socket, &t.peer, &t.route, false)
 	if l.told(t, err) {
 		l.fill(t, data, from, sent, n)
 		var more int
-		more, err = l.outbox.Flush(t.lane.socket, &t.peer, &t.route, false)
+		more, err = l.outbox.Flush(t.lane.Socket, &t.peer, &t.route, false)
 		sent += more
 	}
 	if err != nil && !t.ended {
@@ -154,31 +156,31 @@ func (l *loop) finish(t *transfer) { l.end(t, true) }
 // never have existed: it is counted with those that were refused for the same reason.
 func (l *loop) forget(t *transfer) {
 	l.counts.limited.Add(1)
-	l.limited.add(t.client, t.lane.self, t.began)
+	l.limited.Add(t.client, t.lane.Self)
 	l.end(t, false)
 }
 
 func (l *loop) end(t *transfer, tell bool) {
 	t.ended = true
-	l.wheel.remove(t)
+	l.wheel.Remove(&t.timer)
 	l.table.remove(t)
 	l.active--
 	if t.long {
 		l.long--
 	}
 	if !t.heard {
-		l.half.give(t, false)
+		l.half.Give(&t.token, false)
 	}
 	if t.op == tallyman.OpPut {
 		l.endWrite(t, tell)
-		l.lanes.leave(t.lane, t)
+		l.lanes.Leave(t.lane, t, &t.peer)
 		return // a worker may have its store
 	}
 	if tell {
-		l.tell.read(t)
+		l.tellRead(t)
 	} else {
-		t.source.close(false)
+		t.source.Close(false)
 	}
-	l.lanes.leave(t.lane, t)
+	l.lanes.Leave(t.lane, t, &t.peer)
 	l.ended = append(l.ended, t)
 }

@@ -2,7 +2,6 @@ package tftp
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"os"
 	"path/filepath"
 	"strings"
@@ -70,7 +69,7 @@ func TestReadIsRecordedWithDigest(t *testing.T) {
 	if e.Reason != tallyman.FinalAck || e.Moved != 3000 || e.Size != 3000 || e.Expected != 3000 || e.Op != tallyman.OpGet {
 		t.Errorf("closed says %+v", e)
 	}
-	if e.Digest != sumText(sha256.Sum256(content)) {
+	if e.Digest != digest(content) {
 		t.Errorf("digest is %q", e.Digest)
 	}
 	if e.Host != "here" || e.Witness != "server" || e.Proto != "tftp" || e.Proc.PID != 7 || e.File != "handle" || e.Path != filepath.Join(r.path, "startup-config") {
@@ -176,7 +175,7 @@ func TestTextIsConvertedAcrossBlocks(t *testing.T) {
 		}
 	}
 	e := r.memory.await(t, tallyman.KindClosed, "text")
-	if e.Digest != sumText(sha256.Sum256(text.Bytes())) || e.Moved != int64(wire.Len()) || e.Size != int64(text.Len()) {
+	if e.Digest != digest(text.Bytes()) || e.Moved != int64(wire.Len()) || e.Size != int64(text.Len()) {
 		t.Errorf("closed says %+v", e)
 	}
 	if strings.Contains(e.Details, "tsize") || !strings.Contains(e.Details, `"mode":"netascii"`) {
@@ -214,7 +213,7 @@ func TestLongLockstepReadSurvivesItsThread(t *testing.T) {
 	}
 	wg.Wait()
 	e := r.memory.await(t, tallyman.KindClosed, "file")
-	if e.Digest != sumText(sha256.Sum256(want)) || e.Reason != tallyman.FinalAck {
+	if e.Digest != digest(want) || e.Reason != tallyman.FinalAck {
 		t.Errorf("closed says %+v", e)
 	}
 }

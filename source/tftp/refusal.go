@@ -1,8 +1,6 @@
 package tftp
 
 import (
-	"errors"
-
 	"tallyman"
 	"tallyman/source/tftp/packet"
 )
@@ -34,13 +32,4 @@ func wireError(r tallyman.Reason) packet.Error {
 	default:
 		return packet.Error{Code: packet.Undefined, Text: string(r)}
 	}
-}
-
-// refusalOf makes a Refusal of any error.
-func refusalOf(err error) *Refusal {
-	var r *Refusal
-	if errors.As(err, &r) {
-		return r
-	}
-	return &Refusal{Reason: tallyman.IOError, Text: err.Error()}
 }

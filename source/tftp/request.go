@@ -7,8 +7,12 @@ import (
 	"time"
 
 	"tallyman"
+	"tallyman/source/tftp/content"
 	"tallyman/source/tftp/engine"
+	"tallyman/source/tftp/halfopen"
+	"tallyman/source/tftp/lane"
 	"tallyman/source/tftp/packet"
+	"tallyman/source/tftp/record"
 	"tallyman/source/tftp/udp"
 )
 
@@ -54,7 +58,7 @@ func (l *loop) request(q *ask) {
 	name := string(q.request.Name)
 	if t := l.table.same(q.client, q.op, name); t != nil && !l.anew(t) {
 		if t.thread == nil {
-			l.perform(t, t.repeat(l.now))
+			l.perform(t, t.machine().Repeat(l.now))
 		}
 		return
 	}
@@ -62,9 +66,9 @@ func (l *loop) request(q *ask) {
 		l.refuse(q, &Refusal{Reason: tallyman.NotAllowed, Text: why}, silent)
 		return
 	}
-	if !l.half.free(q.client.Addr()) || l.active >= l.most || q.op == tallyman.OpPut && l.uploading >= mostUploads {
+	if !l.half.Free(q.client.Addr()) || l.active >= l.most || q.op == tallyman.OpPut && l.uploading >= mostUploads {
 		l.counts.limited.Add(1)
-		l.limited.add(q.client, q.self, wall())
+		l.limited.Add(q.client, q.self)
 		return
 	}
 	t, r := l.begin(q, name)
@@ -74,12 +78,13 @@ func (l *loop) request(q *ask) {
 	}
 	l.counts.served.Add(1)
 	l.active++
-	l.half.take(t)
+	t.token = halfopen.Entry[transfer]{Of: t, Client: q.client.Addr(), Upload: q.op == tallyman.OpPut}
+	l.half.Take(&t.token)
 	l.table.add(t)
-	t.began = wall()
+	t.began = record.Wall()
 	t.tellAt = l.now + quick
 	l.start(t)
-	if old := l.half.excess(); old != nil {
+	if old := l.half.Excess(); old != nil {
 		l.forget(old)
 	}
 }
@@ -99,11 +104,11 @@ func (l *loop) anew(t *transfer) bool {
 	// What the client sent before this request waits on the lane, and may be its last ACK.
 	for a := t.lane; !t.ended && t.heard && l.receive(a, false); {
 	}
-	if !t.ended && t.heard && l.now-t.progress() > repeatSpan {
+	if !t.ended && t.heard && l.now-t.machine().Progress() > repeatSpan {
 		if t.settled() {
-			l.perform(t, t.stop(l.now))
+			l.perform(t, t.machine().Stop(l.now))
 		} else {
-			l.perform(t, t.gone(l.now))
+			l.perform(t, t.machine().Gone(l.now))
 		}
 	}
 	return t.ended
@@ -130,7 +135,8 @@ func (l *loop) begin(q *ask, raw string) (*transfer, *Refusal) {
 		return nil, &Refusal{Reason: tallyman.BadRequest, Text: err.Error()}
 	}
 	t := l.blank()
-	t.op, t.raw, t.options = q.op, raw, string(q.request.Options)
+	t.timer.Of = t
+	t.op, t.name, t.options = q.op, raw, string(q.request.Options)
 	t.peer, t.client = q.peer, q.client
 	if q.op == tallyman.OpPut {
 		err = l.beginWrite(t, q, name)
@@ -139,9 +145,9 @@ func (l *loop) begin(q *ask, raw string) (*transfer, *Refusal) {
 	}
 	if err != nil {
 		l.ended = append(l.ended, t)
-		return nil, refusalOf(err)
+		return nil, content.RefusalOf(err)
 	}
-	t.lane.enter(t)
+	t.lane.Enter(t)
 	return t, nil
 }
 
@@ -150,18 +156,23 @@ func (l *loop) beginRead(t *transfer, q *ask, name tallyman.Name) error {
 	if err != nil {
 		return err
 	}
-	t.source = newSource(f, q.request.Mode() == packet.NetASCII)
-	t.grant, _ = engine.Negotiate(q.request, l.engine, t.source.wireSize()) // the mode was looked at before
-	t.lane, err = l.lanes.forRead(q.self.Addr(), &t.peer, func(a *lane) bool { return l.table.on(q.client, a) != nil })
+	t.source = content.NewReading(f, q.request.Mode() == packet.NetASCII)
+	t.grant, _ = engine.Negotiate(q.request, l.engine, t.source.WireSize()) // the mode was looked at before
+	t.lane, err = l.readLane(q)
 	if err != nil {
 		_ = f.Close()
 	}
 	return err
 }
 
+// readLane finds a lane for a reply that nobody else of the client's uses.
+func (l *loop) readLane(q *ask) (*lane.Lane[transfer], error) {
+	return l.lanes.ForRead(q.self.Addr(), &q.peer, func(a *lane.Lane[transfer]) bool { return l.table.on(q.client, a) != nil })
+}
+
 func (l *loop) beginWrite(t *transfer, q *ask, name tallyman.Name) error {
 	limits := l.engine
-	limits.ReceiveBuffer = mostRoom
+	limits.ReceiveBuffer = lane.MostRoom
 	grant, _ := engine.Negotiate(q.request, limits, -1)
 	if announced := grant.Announced; l.cfg.MaxSize > 0 && announced > l.cfg.MaxSize {
 		return l.tooLarge(announced)
@@ -170,7 +181,7 @@ func (l *loop) beginWrite(t *transfer, q *ask, name tallyman.Name) error {
 	if err != nil {
 		return err
 	}
-	a, room, err := l.lanes.forUpload(q.self.Addr(), grant.Window*grant.BlockSize)
+	a, room, err := l.lanes.ForUpload(q.self.Addr(), grant.Window*grant.BlockSize)
 	if err != nil {
 		u.Abort()
 		return err
@@ -178,7 +189,7 @@ func (l *loop) beginWrite(t *transfer, q *ask, name tallyman.Name) error {
 	limits.ReceiveBuffer = room
 	t.grant, _ = engine.Negotiate(q.request, limits, -1)
 	t.lane = a
-	t.sink = newSink(u, q.request.Mode() == packet.NetASCII, t.grant.Window*t.grant.BlockSize)
+	t.sink = content.NewWriting(u, q.request.Mode() == packet.NetASCII, t.grant.Window*t.grant.BlockSize)
 	return nil
 }
 
@@ -189,14 +200,18 @@ func (l *loop) refuse(q *ask, r *Refusal, silent bool) {
 		q.said = wireError(r.Reason)
 	}
 	if !silent {
-		a, err := l.lanes.forRead(q.self.Addr(), &q.peer, func(a *lane) bool { return l.table.on(q.client, a) != nil })
+		a, err := l.readLane(q)
 		if err == nil {
-			q.self = a.self
+			q.self = a.Self
 			l.sendError(a, &q.peer, q.said)
-			l.lanes.pass(a, &q.peer)
+			l.lanes.Pass(a, &q.peer)
 		}
 	}
-	l.tell.refused(q, r, silent)
+	refused := record.Request{Op: q.op, Client: q.client, Server: q.self, Request: q.request}
+	if !silent {
+		refused.Answer = &q.said
+	}
+	l.scribe.Refused(&refused, r.Reason, r.Text)
 }
 
 // malformed counts what is no request. It is never answered: answering a stray
@@ -206,7 +221,7 @@ func (l *loop) malformed(p *port, in *udp.Packet, err error) {
 	if errors.Is(err, packet.ErrNoRequest) {
 		return
 	}
-	l.illegible.add(in.From.AddrPort(), netip.AddrPortFrom(in.Asked, p.at.Port()), wall())
+	l.illegible.Add(in.From.AddrPort(), netip.AddrPortFrom(in.Asked, p.at.Port()))
 }
 
 // trimName takes off what boot ROMs append to names: 0xFF and control bytes.

@@ -2,7 +2,9 @@ package tftp
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"net/netip"
@@ -37,17 +39,17 @@ func (f *folder) Open(name tallyman.Name) (File, error) {
 	info, err := file.Stat()
 	if err != nil || !info.Mode().IsRegular() {
 		file.Close()
-		return nil, &Refusal{tallyman.NotReadable, "not a regular file"}
+		return nil, &Refusal{Reason: tallyman.NotReadable, Text: "not a regular file"}
 	}
 	return &opened{File: file, info: info, path: filepath.Join(f.path, name.Path()), digest: f.digest}, nil
 }
 
 func (f *folder) Create(name tallyman.Name, announced int64, _ netip.Addr) (Upload, error) {
 	if announced > 1<<40 {
-		return nil, &Refusal{tallyman.DiskFull, "no room"}
+		return nil, &Refusal{Reason: tallyman.DiskFull, Text: "no room"}
 	}
 	if _, err := f.root.Stat(name.Path()); err == nil && name.Base() == "taken" {
-		return nil, &Refusal{tallyman.Exists, "taken"}
+		return nil, &Refusal{Reason: tallyman.Exists, Text: "taken"}
 	}
 	file, err := os.CreateTemp(f.path, ".part-*")
 	if err != nil {
@@ -59,9 +61,9 @@ func (f *folder) Create(name tallyman.Name, announced int64, _ netip.Addr) (Uplo
 func refused(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return &Refusal{tallyman.NotFound, err.Error()}
+		return &Refusal{Reason: tallyman.NotFound, Text: err.Error()}
 	default:
-		return &Refusal{tallyman.NotReadable, err.Error()}
+		return &Refusal{Reason: tallyman.NotReadable, Text: err.Error()}
 	}
 }
 
@@ -241,4 +243,9 @@ func (r *rig) put(t *testing.T, name string, size int) []byte {
 		t.Fatal(err)
 	}
 	return content
+}
+
+// digest is what a record says of content.
+func digest(content []byte) tallyman.Digest {
+	return tallyman.Digest(fmt.Sprintf("sha256:%x", sha256.Sum256(content)))
 }

@@ -7,8 +7,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"tallyman/source/tftp/content"
 	"tallyman/source/tftp/engine"
 	"tallyman/source/tftp/packet"
+	"tallyman/source/tftp/record"
 	"tallyman/source/tftp/udp"
 )
 
@@ -33,7 +35,7 @@ const (
 type thread struct {
 	l      *loop
 	t      *transfer
-	teller teller
+	scribe *record.Scribe
 	recall atomic.Bool // the loop wants the transfer back
 	buf    []byte      // HeaderLen spare bytes, then held bytes of the file from position base on
 	base   int64
@@ -52,14 +54,14 @@ func (l *loop) promote(t *transfer) {
 		l.recallThreads()
 		return
 	}
-	if l.active > quietLoad || t.lane.users > 1 || l.draining {
+	if l.active > quietLoad || t.lane.Users > 1 || l.draining {
 		return
 	}
-	h := &thread{l: l, t: t, teller: teller{to: l.tell.to, host: l.host, proc: l.proc}}
+	h := &thread{l: l, t: t, scribe: l.scribe.Another()}
 	l.threads[h] = struct{}{}
-	t.thread, t.lane.held = h, true
-	l.wheel.remove(t)
-	l.poll.Remove(t.lane.socket)
+	t.thread, t.lane.Held = h, true
+	l.wheel.Remove(&t.timer)
+	l.poll.Remove(t.lane.Socket)
 	go h.run()
 }
 
@@ -72,9 +74,9 @@ func (l *loop) recallThreads() {
 // returned takes a transfer back and does what its thread left to do.
 func (l *loop) returned(t *transfer, do engine.Do) {
 	delete(l.threads, t.thread)
-	t.thread, t.lane.held = nil, false
-	if err := l.poll.Add(t.lane.socket, t.lane.token()); err != nil {
-		do = t.refuse(l.now, refusalOf(err))
+	t.thread, t.lane.Held = nil, false
+	if err := l.poll.Add(t.lane.Socket, t.lane.Token()); err != nil {
+		do = t.refuse(l.now, content.RefusalOf(err))
 	}
 	l.perform(t, do)
 }
@@ -95,10 +97,10 @@ func (h *thread) serve() engine.Do {
 	now := time.Since(h.l.origin)
 	for !h.recall.Load() {
 		h.setNap(now)
-		n, err := t.lane.socket.ReceiveWait(in[:], &from)
+		n, err := t.lane.Socket.ReceiveWait(in[:], &from)
 		now = time.Since(h.l.origin)
 		if now >= t.tellAt {
-			h.teller.tell(t, now)
+			t.tell(h.scribe, now)
 		}
 		var do engine.Do
 		switch {
@@ -124,17 +126,17 @@ func (h *thread) serve() engine.Do {
 func (h *thread) send(block uint64) bool {
 	size := int64(h.t.grant.BlockSize)
 	off := int64(block-1) * size
-	want := min(size, h.t.source.size-off)
+	want := min(size, h.t.source.Size-off)
 	if off < h.base || off+want > h.base+h.held {
-		n := min(int64(len(h.buf)-packet.HeaderLen), h.t.source.size-off)
-		if h.t.source.fill(h.buf[packet.HeaderLen:packet.HeaderLen+n], off) != nil {
+		n := min(int64(len(h.buf)-packet.HeaderLen), h.t.source.Size-off)
+		if h.t.source.Fill(h.buf[packet.HeaderLen:packet.HeaderLen+n], off) != nil {
 			return false
 		}
 		h.base, h.held = off, n
 	}
 	at := off - h.base
 	packet.AppendData(h.buf[at:at], uint16(block))
-	return h.t.lane.socket.Send(h.buf[at:at+packet.HeaderLen+want], &h.t.peer) == nil
+	return h.t.lane.Socket.Send(h.buf[at:at+packet.HeaderLen+want], &h.t.peer) == nil
 }
 
 // setNap makes the lane wait about as long as the machine does. It is a system
@@ -142,7 +144,7 @@ func (h *thread) send(block uint64) bool {
 func (h *thread) setNap(now time.Duration) {
 	left := min(max(h.t.read.Deadline()-now, shortestNap), longestNap)
 	if left > 2*h.nap || left < h.nap/2 {
-		if h.t.lane.socket.Timeout(left) == nil {
+		if h.t.lane.Socket.Timeout(left) == nil {
 			h.nap = left
 		}
 	}

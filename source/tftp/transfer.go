@@ -5,93 +5,71 @@ import (
 	"time"
 
 	"tallyman"
+	"tallyman/source/tftp/content"
 	"tallyman/source/tftp/engine"
+	"tallyman/source/tftp/halfopen"
+	"tallyman/source/tftp/lane"
+	"tallyman/source/tftp/packet"
+	"tallyman/source/tftp/record"
 	"tallyman/source/tftp/udp"
+	"tallyman/source/tftp/wheel"
 )
 
 // transfer is one request and all that came of it. It belongs to the loop, or
 // for a while to one thread. A slow reader costs one transfer, one open file
 // and at most one lane.
 type transfer struct {
-	place place // in the wheel
-	due   time.Duration
+	timer wheel.Entry[transfer]
+	token halfopen.Entry[transfer]
 
-	lane   *lane
+	lane   *lane.Lane[transfer]
 	peer   udp.Addr
 	client netip.AddrPort
 	route  udp.Route
 	next   *transfer // of the same client address and port
 
 	op      tallyman.Op
-	raw     string // name as asked
+	name    string // as asked
 	options string // as they came
 	grant   engine.Grant
-	read    engine.Read  // of a get
-	write   engine.Write // of a put
-	source  source       // of a get
-	sink    sink         // of a put
+	read    engine.Read     // of a get
+	write   engine.Write    // of a put
+	source  content.Reading // of a get
+	sink    content.Writing // of a put
 
-	began  time.Time     // with both ends the name of the transfer
-	tellAt time.Duration // when the Recorder is due a word
-	opened bool          // the Recorder knows that it runs
+	began     time.Time     // with both ends the name of the transfer
+	tellAt    time.Duration // when the Recorder is due a word
+	opened    bool          // the Recorder knows that it runs
+	heard     bool          // the client has answered: its address is not forged, its token is back
+	strangers uint32        // packets of others on its lane
+	refusal   *Refusal      // what the server itself ran into
 
-	// Half-open transfers stand in the order of their requests.
-	older, newer *transfer
-	queue        *queue
-	heard        bool // the client has answered: its address is not forged, its token is back
-
-	strangers uint32   // packets of others on its lane
-	refusal   *Refusal // what the server itself ran into
-	thread    *thread  // that has the transfer, nil when the loop has it
-	long      bool     // a lockstep read of many blocks
-	stored    bool     // an upload that stands under its name
-	ended     bool
+	thread *thread // that has the transfer, nil when the loop has it
+	paused bool    // an upload whose lane is not read
+	long   bool    // a lockstep read of many blocks
+	stored bool    // an upload that stands under its name
+	ended  bool
 }
 
-// text reports whether the mode is netascii.
-func (t *transfer) text() bool { return t.source.text != nil || t.sink.decoder != nil }
-
-func (t *transfer) mode() string {
-	if t.text() {
-		return "netascii"
-	}
-	return "octet"
+// machine is what both machines of package engine can do.
+type machine interface {
+	Packet(now time.Duration, p []byte) engine.Do
+	Tick(now time.Duration) engine.Do
+	Repeat(now time.Duration) engine.Do
+	Gone(now time.Duration) engine.Do
+	Stop(now time.Duration) engine.Do
+	Refuse(now time.Duration, reason engine.Reason, e packet.Error) engine.Do
+	Deadline() time.Duration
+	Progress() time.Duration
+	Outcome() engine.Outcome
 }
 
-// packet hands a packet of the client to the machine.
-func (t *transfer) packet(now time.Duration, p []byte) engine.Do {
+// machine is the one that serves the transfer.
+func (t *transfer) machine() machine {
 	if t.op == tallyman.OpPut {
-		return t.write.Packet(now, p)
+		return &t.write
 	}
-	return t.read.Packet(now, p)
-}
-
-func (t *transfer) tick(now time.Duration) engine.Do {
-	if t.op == tallyman.OpPut {
-		return t.write.Tick(now)
-	}
-	return t.read.Tick(now)
-}
-
-func (t *transfer) repeat(now time.Duration) engine.Do {
-	if t.op == tallyman.OpPut {
-		return t.write.Repeat(now)
-	}
-	return t.read.Repeat(now)
-}
-
-func (t *transfer) gone(now time.Duration) engine.Do {
-	if t.op == tallyman.OpPut {
-		return t.write.Gone(now)
-	}
-	return t.read.Gone(now)
-}
-
-func (t *transfer) stop(now time.Duration) engine.Do {
-	if t.op == tallyman.OpPut {
-		return t.write.Stop(now)
-	}
-	return t.read.Stop(now)
+	return &t.read
 }
 
 // refuse ends the transfer with an ERROR for a reason of the server's own.
@@ -99,43 +77,44 @@ func (t *transfer) refuse(now time.Duration, r *Refusal) engine.Do {
 	if t.refusal == nil {
 		t.refusal = r
 	}
-	said := wireError(r.Reason)
-	if t.op == tallyman.OpPut {
-		return t.write.Refuse(now, engine.Reason(r.Reason), said)
-	}
-	return t.read.Refuse(now, engine.Reason(r.Reason), said)
-}
-
-func (t *transfer) deadline() time.Duration {
-	if t.op == tallyman.OpPut {
-		return t.write.Deadline()
-	}
-	return t.read.Deadline()
-}
-
-// progress is when the client last brought the transfer forward.
-func (t *transfer) progress() time.Duration {
-	if t.op == tallyman.OpPut {
-		return t.write.Progress()
-	}
-	return t.read.Progress()
+	return t.machine().Refuse(now, engine.Reason(r.Reason), wireError(r.Reason))
 }
 
 // settled reports whether all is done but for the dally of an upload.
 func (t *transfer) settled() bool { return t.op == tallyman.OpPut && t.write.Settled() }
 
-func (t *transfer) outcome() engine.Outcome {
-	if t.op == tallyman.OpPut {
-		return t.write.Outcome()
+// text reports whether the mode is netascii.
+func (t *transfer) text() bool { return t.source.Text() || t.sink.Text() }
+
+// about is what evidence tells of the transfer.
+func (t *transfer) about() record.About {
+	a := record.About{
+		Op: t.op, Client: t.client, Server: t.lane.Self, Began: t.began, Name: t.name,
+		Options: t.options, Text: t.text(), Grant: t.grant, Strangers: t.strangers,
 	}
-	return t.read.Outcome()
+	if t.op == tallyman.OpPut {
+		a.Path, a.Handle, a.Size, a.Expected = t.sink.Upload.Path(), t.sink.Upload.Handle(), -1, t.grant.Announced
+	} else {
+		a.Path, a.Handle, a.Size, a.Expected = t.source.File.Path(), t.source.File.Handle(), t.source.Size, t.source.WireSize()
+	}
+	return a
+}
+
+// end is what evidence tells of its end, but for size and digest.
+func (t *transfer) end() record.End {
+	end := record.End{Outcome: t.machine().Outcome(), Size: -1}
+	end.Reason = tallyman.Reason(end.Outcome.Reason)
+	if t.refusal != nil {
+		end.Err = t.refusal.Text
+	}
+	return end
 }
 
 // table finds transfers by the client's address and port.
 type table map[netip.AddrPort]*transfer
 
 // on finds the client's transfer on a lane.
-func (b table) on(client netip.AddrPort, a *lane) *transfer {
+func (b table) on(client netip.AddrPort, a *lane.Lane[transfer]) *transfer {
 	t := b[client]
 	for t != nil && t.lane != a {
 		t = t.next
@@ -146,7 +125,7 @@ func (b table) on(client netip.AddrPort, a *lane) *transfer {
 // same finds the transfer that a repeated request means.
 func (b table) same(client netip.AddrPort, op tallyman.Op, name string) *transfer {
 	t := b[client]
-	for t != nil && (t.op != op || t.raw != name) {
+	for t != nil && (t.op != op || t.name != name) {
 		t = t.next
 	}
 	return t
@@ -170,17 +149,16 @@ func (b table) add(t *transfer) {
 
 func (b table) remove(t *transfer) {
 	first := b[t.client]
-	if first == t {
-		if t.next == nil {
-			delete(b, t.client)
-		} else {
-			b[t.client] = t.next
-		}
-	} else {
+	switch {
+	case first != t:
 		for first.next != t {
 			first = first.next
 		}
 		first.next = t.next
+	case t.next == nil:
+		delete(b, t.client)
+	default:
+		b[t.client] = t.next
 	}
 	t.next = nil
 }

@@ -1,7 +1,10 @@
 package tftp
 
 import (
+	"fmt"
+
 	"tallyman"
+	"tallyman/source/tftp/content"
 )
 
 // mostUploads bounds uploads at one time: each has a socket, a temporary file and memory of its own.
@@ -9,83 +12,77 @@ const mostUploads = 4096
 
 // take appends a payload to the upload.
 func (l *loop) take(t *transfer, payload []byte, last bool) *Refusal {
-	s := &t.sink
-	s.take(payload, last)
-	if l.cfg.MaxSize > 0 && s.bytes > l.cfg.MaxSize {
-		return l.tooLarge(s.bytes)
+	t.sink.Take(payload, last)
+	if size := t.sink.Size(); l.cfg.MaxSize > 0 && size > l.cfg.MaxSize {
+		return l.tooLarge(size)
 	}
 	l.pump(t)
 	return nil
 }
 
 func (l *loop) tooLarge(size int64) *Refusal {
-	return &Refusal{Reason: tallyman.Quota, Text: "an upload of " + bytesText(size) + " is more than serve.tftp.max_size allows: " + bytesText(l.cfg.MaxSize)}
+	return &Refusal{Reason: tallyman.Quota, Text: fmt.Sprintf("an upload of %d bytes is more than serve.tftp.max_size allows: %d", size, l.cfg.MaxSize)}
 }
 
-// pump hands the next work for an upload to a worker, and keeps the lane unread
+// pump hands the next job for an upload to a worker, and leaves the lane unread
 // while too much waits.
 func (l *loop) pump(t *transfer) {
-	s := &t.sink
-	if paused := len(s.full) >= chunksWaiting && !s.last; paused != s.paused {
-		s.paused = paused
-		if paused {
-			l.poll.Remove(t.lane.socket)
-		} else if err := l.poll.Add(t.lane.socket, t.lane.token()); err != nil {
+	if full := t.sink.Full(); full != t.paused && !t.ended {
+		t.paused = full
+		if full {
+			l.poll.Remove(t.lane.Socket)
+		} else if err := l.poll.Add(t.lane.Socket, t.lane.Token()); err != nil {
 			l.log.Error("watch upload again", "error", err)
 		}
 	}
-	if s.busy {
-		return
+	if j, ok := t.sink.Next(t, func() *tallyman.Evidence { return l.stored(t) }); ok {
+		l.workers.Give(j)
 	}
-	j := job{t: t, store: s.store, chunks: s.full}
-	switch {
-	case s.drop:
-		j.act, j.chunks = dropping, nil
-	case s.last:
-		j.act, j.closed = finishing, l.tell.stored(t)
-	case len(s.full) == 0:
-		return
-	}
-	s.full, s.busy = nil, true
-	l.workers.give(j)
 }
 
-// worked takes the answer of a worker.
-func (l *loop) worked(j *job) {
-	t, s := j.t, &j.t.sink
-	s.busy = false
+// stored is the evidence of an upload that a worker is about to store. The
+// last ACK waits for it to be on stable storage.
+func (l *loop) stored(t *transfer) *tallyman.Evidence {
+	a, end := t.about(), t.end()
+	end.Reason, end.Size, end.Digest = tallyman.Stored, t.sink.Size(), t.sink.Digest()
+	if announced := t.grant.Announced; announced >= 0 && end.Outcome.Bytes > announced {
+		end.Reason = tallyman.AnnouncedSize
+	}
+	e := l.scribe.Closed(&a, &end)
+	return &e
+}
+
+// worked takes a job that a worker has done.
+func (l *loop) worked(j *content.Job) {
+	t := j.Of.(*transfer)
+	t.sink.Back(j)
 	switch {
-	case j.act == dropping:
+	case j.Dropped():
 		l.uploading--
 	case t.ended:
 		l.pump(t)
-	case j.err != nil:
-		l.perform(t, t.refuse(l.now, refusalOf(j.err)))
-	case j.act == finishing:
+	case j.Err != nil:
+		l.perform(t, t.refuse(l.now, content.RefusalOf(j.Err)))
+	case j.Finished():
 		t.stored = true
 		l.settled++
 		l.uploading--
 		l.perform(t, t.write.Stored(l.now))
 	default:
-		if s.spare == nil {
-			s.spare = j.chunks[0][:0]
-		}
 		l.pump(t)
 	}
 }
 
-// endWrite records an upload that was not stored and removes what it left.
+// endWrite ends an upload. One that was not stored is removed, and recorded if tell says so.
 func (l *loop) endWrite(t *transfer, tell bool) {
 	if t.stored {
 		l.settled--
 		return
 	}
 	if tell {
-		l.tell.write(t)
+		a, end := t.about(), t.end()
+		l.scribe.Ended(&a, &end, t.opened)
 	}
-	t.sink.drop, t.sink.full, t.sink.paused = true, nil, false
-	t.sink.last = false
-	if !t.sink.busy {
-		l.pump(t)
-	}
+	t.sink.Drop()
+	l.pump(t)
 }

@@ -2,8 +2,6 @@ package tftp
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -89,7 +87,7 @@ func TestUploadIsRecordedBeforeItsLastAck(t *testing.T) {
 	if e.Reason != tallyman.Stored || e.Kind != tallyman.KindClosed || e.Moved != 1000 || e.Size != 1000 || e.Expected != 1000 {
 		t.Errorf("closed says %+v", e)
 	}
-	if e.Digest != sumText(sha256.Sum256(content)) || e.Op != tallyman.OpPut || e.Path != filepath.Join(r.path, "config") {
+	if e.Digest != digest(content) || e.Op != tallyman.OpPut || e.Path != filepath.Join(r.path, "config") {
 		t.Errorf("closed says %+v", e)
 	}
 	if got := r.memory.about("config"); len(got) != 2 || got[0] != tallyman.KindRequest || got[1] != tallyman.KindOpened {
@@ -121,10 +119,10 @@ func TestUploadThatCannotBeRecordedIsNotAcknowledged(t *testing.T) {
 func TestFailedUploadLeavesNothing(t *testing.T) {
 	r := serve(t, func(c *Config, r *rig) {
 		c.MaxSize = 1 << 20
-		r.onCommit = func() error { return &Refusal{tallyman.IOError, "the rename"} }
+		r.onCommit = func() error { return &Refusal{Reason: tallyman.IOError, Text: "the rename"} }
 		r.onWrite = func(name string, total int) error {
 			if total > 300_000 && name == "full" {
-				return &Refusal{tallyman.DiskFull, "no room"}
+				return &Refusal{Reason: tallyman.DiskFull, Text: "no room"}
 			}
 			return nil
 		}
@@ -222,7 +220,7 @@ func TestUploadedTextIsConverted(t *testing.T) {
 		t.Errorf("%d bytes stored, want %d", len(got), file.Len())
 	}
 	e := r.memory.await(t, tallyman.KindClosed, "text")
-	if e.Reason != tallyman.Stored || e.Size != int64(file.Len()) || e.Moved != int64(wire.Len()) || e.Digest != sumText(sha256.Sum256(file.Bytes())) {
+	if e.Reason != tallyman.Stored || e.Size != int64(file.Len()) || e.Moved != int64(wire.Len()) || e.Digest != digest(file.Bytes()) {
 		t.Errorf("closed says %+v", e)
 	}
 }
@@ -324,14 +322,5 @@ func TestSameUploadAfterTheDallyIsANewOne(t *testing.T) {
 	c.wantAck(1)
 	if got := r.content(t, "file two"); string(got) != "second" {
 		t.Errorf("stored %q", got)
-	}
-}
-
-func TestRefusalOfAnyErrorHasAReason(t *testing.T) {
-	if r := refusalOf(errors.New("x")); r.Reason != tallyman.IOError || r.Text != "x" {
-		t.Errorf("%+v", r)
-	}
-	if r := refusalOf(&Refusal{tallyman.Exists, "y"}); r.Reason != tallyman.Exists {
-		t.Errorf("%+v", r)
 	}
 }

@@ -1,4 +1,4 @@
-package tftp
+package content
 
 import (
 	"crypto/sha256"
@@ -10,20 +10,21 @@ import (
 	"tallyman/source/tftp/netascii"
 )
 
-// source is the content of a read as it goes onto the wire: the file, or its
+// Reading is the content of a read as it goes onto the wire: the file, or its
 // netascii form. It digests each byte of the file once, when it is first read.
-type source struct {
-	file   File
-	size   int64 // of the file
+type Reading struct {
+	File File
+	Size int64 // of the file
+
 	digest tallyman.Digest
 	sum    hash.Hash
-	summed int64 // bytes of the file digested, -1 when somebody knew the digest
-	text   *textSource
+	summed int64 // bytes of the file digested, -1 when the whole digest is known
+	text   *text
 }
 
-// textSource converts a file on its way. It keeps what the client has not
+// text converts a file on its way. It keeps what the client has not
 // acknowledged, because a wire position says nothing about a file position.
-type textSource struct {
+type text struct {
 	encoder netascii.Encoder
 	read    int64  // position in the file
 	kept    []byte // wire bytes from position base on
@@ -35,42 +36,47 @@ type textSource struct {
 // textChunk is how much of a file is converted at a time.
 const textChunk = 4 << 10
 
-func newSource(f File, text bool) source {
-	s := source{file: f, size: f.Size(), digest: f.Digest()}
+// NewReading begins to read; ascii asks for the netascii form.
+func NewReading(f File, ascii bool) Reading {
+	s := Reading{File: f, Size: f.Size(), digest: f.Digest()}
 	if s.digest != "" {
 		s.summed = -1
 	}
-	if text {
-		s.text = &textSource{end: -1}
+	if ascii {
+		s.text = &text{end: -1}
 	}
 	return s
 }
 
-// wireSize is how many bytes go onto the wire, -1 while that is not known.
-func (s *source) wireSize() int64 {
+// Text reports whether the netascii form is read.
+func (s *Reading) Text() bool { return s.text != nil }
+
+// WireSize is how many bytes go onto the wire, -1 while that is not known.
+func (s *Reading) WireSize() int64 {
 	if s.text != nil {
 		return s.text.end
 	}
-	return s.size
+	return s.Size
 }
 
-// load returns up to len(buf) wire bytes from position off on; fewer only at
-// the end. They stand in buf or in memory that lasts until the next load.
+// Load returns up to len(buf) wire bytes from position off on; fewer only at
+// the end. They stand in buf or in memory that lasts until the next Load.
 // acked is the position up to which nothing is asked for again.
-func (s *source) load(buf []byte, off, acked int64) ([]byte, error) {
+func (s *Reading) Load(buf []byte, off, acked int64) ([]byte, error) {
 	if s.text != nil {
 		return s.loadText(len(buf), off, acked)
 	}
-	buf = buf[:min(int64(len(buf)), max(s.size-off, 0))]
-	return buf, s.fill(buf, off)
+	buf = buf[:min(int64(len(buf)), max(s.Size-off, 0))]
+	return buf, s.Fill(buf, off)
 }
 
-// fill reads the file and digests what is new.
-func (s *source) fill(buf []byte, off int64) error {
+// Fill reads file bytes from position off on and digests what is new. It fails
+// when there are fewer than len(buf).
+func (s *Reading) Fill(buf []byte, off int64) error {
 	if len(buf) == 0 {
 		return nil
 	}
-	if n, err := s.file.ReadAt(buf, off); n < len(buf) {
+	if n, err := s.File.ReadAt(buf, off); n < len(buf) {
 		if err == nil || err == io.EOF || err == io.ErrUnexpectedEOF {
 			err = &Refusal{Reason: tallyman.IOError, Text: "the file became shorter while it was read"}
 		}
@@ -79,7 +85,7 @@ func (s *source) fill(buf []byte, off int64) error {
 	end := off + int64(len(buf))
 	switch {
 	case s.summed < 0 || end <= s.summed || off > s.summed:
-	case off == 0 && end == s.size && s.summed == 0:
+	case off == 0 && end == s.Size && s.summed == 0:
 		s.digest = sumText(sha256.Sum256(buf))
 		s.summed = -1
 	default:
@@ -92,7 +98,7 @@ func (s *source) fill(buf []byte, off int64) error {
 	return nil
 }
 
-func (s *source) loadText(n int, off, acked int64) ([]byte, error) {
+func (s *Reading) loadText(n int, off, acked int64) ([]byte, error) {
 	t := s.text
 	if drop := acked - t.base; drop > 0 && drop <= int64(len(t.kept)) {
 		t.kept = t.kept[:copy(t.kept, t.kept[drop:])]
@@ -109,29 +115,29 @@ func (s *source) loadText(n int, off, acked int64) ([]byte, error) {
 }
 
 // convert takes the next chunk of the file.
-func (s *source) convert() error {
+func (s *Reading) convert() error {
 	t := s.text
 	if t.chunk == nil {
 		t.chunk = make([]byte, textChunk)
 	}
-	in := t.chunk[:min(textChunk, s.size-t.read)]
-	if err := s.fill(in, t.read); err != nil {
+	in := t.chunk[:min(textChunk, s.Size-t.read)]
+	if err := s.Fill(in, t.read); err != nil {
 		return err
 	}
 	t.read += int64(len(in))
 	var out [2*textChunk + 1]byte // every byte a pair, and half a pair from before
 	written, _ := t.encoder.Encode(out[:], in)
 	t.kept = append(t.kept, out[:written]...)
-	if t.read == s.size {
+	if t.read == s.Size {
 		t.end = t.base + int64(len(t.kept))
 	}
 	return nil
 }
 
-// close ends the reading. Only with whole, which says that the client has it
+// Close ends the reading. Only with whole, which says that the client has it
 // all, and of a file that stayed what it was, there is a digest.
-func (s *source) close(whole bool) (digest tallyman.Digest, unchanged bool) {
-	if s.summed == s.size {
+func (s *Reading) Close(whole bool) (digest tallyman.Digest, unchanged bool) {
+	if s.summed == s.Size {
 		if s.sum == nil {
 			s.sum = sha256.New()
 		}
@@ -140,8 +146,8 @@ func (s *source) close(whole bool) (digest tallyman.Digest, unchanged bool) {
 	if !whole {
 		s.digest = ""
 	}
-	unchanged = s.file.Unchanged(s.digest)
-	s.file.Close()
+	unchanged = s.File.Unchanged(s.digest)
+	s.File.Close()
 	if !unchanged {
 		return "", false
 	}

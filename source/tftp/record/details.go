@@ -1,4 +1,4 @@
-package tftp
+package record
 
 import (
 	"strconv"
@@ -23,21 +23,21 @@ type details struct {
 type option struct{ name, value []byte }
 
 // running is what is known when the transfer begins.
-func (d *details) running(t *transfer) string {
+func (d *details) running(a *About) string {
 	d.open()
-	d.asked(packet.Options(t.options))
-	d.number("blksize", int64(t.grant.BlockSize))
-	d.granted(t.grant)
-	d.text("mode", t.mode())
-	d.number("window", int64(t.grant.Window))
+	d.asked(packet.Options(a.Options))
+	d.number("blksize", int64(a.Grant.BlockSize))
+	d.granted(a.Grant)
+	d.text("mode", modeName(a.Text))
+	d.number("window", int64(a.Grant.Window))
 	return d.close()
 }
 
 // closed is what is known at the end.
-func (d *details) closed(t *transfer, out *engine.Outcome) string {
+func (d *details) closed(a *About, out *engine.Outcome) string {
 	d.open()
-	d.asked(packet.Options(t.options))
-	d.number("blksize", int64(t.grant.BlockSize))
+	d.asked(packet.Options(a.Options))
+	d.number("blksize", int64(a.Grant.BlockSize))
 	d.number("blocks", int64(out.LastBlock))
 	d.number("blocks_acked", int64(out.LastAcked))
 	if out.ClientSaid {
@@ -46,24 +46,24 @@ func (d *details) closed(t *transfer, out *engine.Outcome) string {
 	}
 	d.number("duplicates", int64(out.Duplicates))
 	d.number("gaps", int64(out.Gaps))
-	d.granted(t.grant)
-	d.text("mode", t.mode())
+	d.granted(a.Grant)
+	d.text("mode", modeName(a.Text))
 	d.number("requests", int64(out.Requests))
 	d.number("retransmits", int64(out.Retransmits))
 	d.number("rtt_us", int64(out.RTT/time.Microsecond))
-	d.number("strangers", int64(t.strangers))
+	d.number("strangers", int64(a.Strangers))
 	d.number("strays", int64(out.Strays))
-	d.number("window", int64(t.grant.Window))
+	d.number("window", int64(a.Grant.Window))
 	return d.close()
 }
 
 // refused is what is known of a request that was not served.
-func (d *details) refused(r packet.Request, said packet.Error, silent bool) string {
+func (d *details) refused(r packet.Request, answer *packet.Error) string {
 	d.open()
 	d.asked(r.Options)
-	if !silent {
+	if answer != nil {
 		d.key("error_code")
-		d.buf = strconv.AppendUint(d.buf, uint64(said.Code), 10)
+		d.buf = strconv.AppendUint(d.buf, uint64(answer.Code), 10)
 	}
 	d.key("mode")
 	d.quote(r.ModeName)
@@ -118,6 +118,13 @@ func (d *details) object(o packet.Options) {
 	}
 	d.buf = append(d.buf, '}')
 	clear(d.options[:n])
+}
+
+func modeName(text bool) string {
+	if text {
+		return "netascii"
+	}
+	return "octet"
 }
 
 func (d *details) open() { d.buf = append(d.buf[:0], '{') }

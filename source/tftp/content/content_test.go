@@ -1,0 +1,343 @@
+package content
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"tallyman"
+)
+
+// memoryFile is a File of bytes.
+type memoryFile struct {
+	*bytes.Reader
+	digest  tallyman.Digest
+	changed bool
+	closed  bool
+	kept    tallyman.Digest
+}
+
+func (f *memoryFile) Close() error            { f.closed = true; return nil }
+func (f *memoryFile) Path() string            { return "/srv/file" }
+func (f *memoryFile) Handle() string          { return "1:2" }
+func (f *memoryFile) Digest() tallyman.Digest { return f.digest }
+func (f *memoryFile) Unchanged(d tallyman.Digest) bool {
+	f.kept = d
+	return !f.changed
+}
+
+func fileOf(content string) *memoryFile {
+	return &memoryFile{Reader: bytes.NewReader([]byte(content))}
+}
+
+func digestOf(content []byte) tallyman.Digest {
+	return tallyman.Digest(fmt.Sprintf("sha256:%x", sha256.Sum256(content)))
+}
+
+func TestEachByteIsDigestedOnce(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		content := rapid.SliceOfN(rapid.Byte(), 0, 3000).Draw(r, "content")
+		f := fileOf(string(content))
+		s := NewReading(f, false)
+		block := rapid.IntRange(1, 700).Draw(r, "block")
+		sent := 0
+		for sent < len(content) {
+			from := rapid.IntRange(max(0, sent-2*block), sent).Draw(r, "from") // some of it once more
+			got, err := s.Load(make([]byte, block), int64(from), 0)
+			if err != nil || !bytes.Equal(got, content[from:min(from+block, len(content))]) {
+				r.Fatalf("from %d: %d bytes, %v", from, len(got), err)
+			}
+			sent = max(sent, from+len(got))
+		}
+		if digest, ok := s.Close(true); !ok || digest != digestOf(content) || !f.closed || f.kept != digest {
+			r.Fatalf("digest %s, unchanged %v", digest, ok)
+		}
+	})
+}
+
+func TestDigestIsOfAWholeUnchangedContentOnly(t *testing.T) {
+	f := fileOf("abcdef")
+	s := NewReading(f, false)
+	if _, err := s.Load(make([]byte, 3), 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	if digest, _ := s.Close(true); digest != "" {
+		t.Errorf("half a file has the digest %s", digest)
+	}
+	s = NewReading(f, false)
+	if _, err := s.Load(make([]byte, 6), 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	if digest, _ := s.Close(false); digest != "" {
+		t.Errorf("a file that the client did not take has the digest %s", digest)
+	}
+	f.changed = true
+	s = NewReading(f, false)
+	if _, err := s.Load(make([]byte, 6), 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	if digest, unchanged := s.Close(true); digest != "" || unchanged {
+		t.Errorf("a file that changed has the digest %s", digest)
+	}
+}
+
+func TestKnownDigestIsTaken(t *testing.T) {
+	f := fileOf("abc")
+	f.digest = "sha256:known"
+	s := NewReading(f, false)
+	if _, err := s.Load(make([]byte, 3), 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	if digest, _ := s.Close(true); digest != "sha256:known" {
+		t.Errorf("digest is %s", digest)
+	}
+}
+
+func TestShorterFileIsAnError(t *testing.T) {
+	f := fileOf("abcdef")
+	s := NewReading(f, false)
+	f.Reset([]byte("abc"))
+	var refusal *Refusal
+	if _, err := s.Load(make([]byte, 6), 0, 0); !errors.As(err, &refusal) || refusal.Reason != tallyman.IOError {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestTextIsReadAgainFromAnyUnacknowledgedPlace(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		content := rapid.StringOfN(rapid.SampledFrom([]rune("ab\n\r")), 0, 9000, -1).Draw(r, "content")
+		wire := []byte{}
+		for _, c := range []byte(content) {
+			wire = append(wire, c)
+			switch c {
+			case '\n':
+				wire = append(wire[:len(wire)-1], '\r', '\n')
+			case '\r':
+				wire = append(wire, 0)
+			}
+		}
+		s := NewReading(fileOf(content), true)
+		for acked := 0; acked < len(wire); {
+			n := rapid.IntRange(1, 2000).Draw(r, "n")
+			for range 2 { // and once more
+				got, err := s.Load(make([]byte, n), int64(acked), int64(acked))
+				if err != nil || !bytes.Equal(got, wire[acked:min(acked+n, len(wire))]) {
+					r.Fatalf("from %d: %q, %v", acked, got, err)
+				}
+			}
+			acked += min(n, len(wire)-acked)
+			if len(s.text.kept) > n+2*textChunk+1 {
+				r.Fatalf("%d bytes are kept", len(s.text.kept))
+			}
+		}
+		if got, err := s.Load(make([]byte, 1), int64(len(wire)), int64(len(wire))); err != nil || len(got) != 0 || s.WireSize() != int64(len(wire)) {
+			r.Fatalf("at the end %q, %v, size %d", got, err, s.WireSize())
+		}
+		if digest, _ := s.Close(true); digest != digestOf([]byte(content)) {
+			r.Fatalf("digest %s", digest)
+		}
+	})
+}
+
+// memoryUpload is an Upload of bytes that logs what is done to it.
+type memoryUpload struct {
+	bytes.Buffer
+	log   []string
+	fails string
+}
+
+var errDisk = errors.New("disk")
+
+func (u *memoryUpload) do(what string) error {
+	u.log = append(u.log, what)
+	if u.fails == what {
+		return errDisk
+	}
+	return nil
+}
+
+func (u *memoryUpload) Write(p []byte) (int, error) {
+	if err := u.do("write"); err != nil {
+		return 0, err
+	}
+	return u.Buffer.Write(p)
+}
+func (u *memoryUpload) Path() string   { return "/srv/file" }
+func (u *memoryUpload) Handle() string { return "1:2" }
+func (u *memoryUpload) Commit() error  { return u.do("commit") }
+func (u *memoryUpload) Abort()         { _ = u.do("abort") }
+
+// recorder logs into an upload.
+type recorder struct {
+	upload *memoryUpload
+	got    tallyman.Evidence
+}
+
+func (r *recorder) Record(...tallyman.Evidence) {}
+func (r *recorder) Commit(_ context.Context, batch ...tallyman.Evidence) error {
+	r.got = batch[0]
+	return r.upload.do("record")
+}
+
+// play brings content into an upload by way of workers and returns the last answer.
+func play(t *testing.T, u *memoryUpload, content []byte, block int, drop bool) (Job, *recorder) {
+	t.Helper()
+	rec := &recorder{upload: u}
+	back := make(chan Job, 1)
+	workers := Start(1, rec, func(j Job) { back <- j })
+	defer workers.Stop()
+	w := NewWriting(u, false, block)
+	closed := func() *tallyman.Evidence {
+		return &tallyman.Evidence{Digest: w.Digest(), Size: w.Size()}
+	}
+	for at := 0; ; at += block {
+		end := min(at+block, len(content))
+		w.Take(content[at:end], end-at < block)
+		for w.Full() {
+			if j, ok := w.Next("me", closed); ok {
+				workers.Give(j)
+			}
+			j := <-back
+			w.Back(&j)
+			if j.Err != nil {
+				return j, rec
+			}
+		}
+		if end-at < block {
+			break
+		}
+	}
+	if drop {
+		w.Drop()
+	}
+	for {
+		j, ok := w.Next("me", closed)
+		if !ok {
+			t.Fatal("no job is left, and none was the last")
+		}
+		if _, twice := w.Next("me", closed); twice {
+			t.Fatal("two jobs at once")
+		}
+		workers.Give(j)
+		j = <-back
+		w.Back(&j)
+		if j.Of != "me" {
+			t.Errorf("the job came back to %v", j.Of)
+		}
+		if j.Finished() || j.Dropped() || j.Err != nil {
+			return j, rec
+		}
+	}
+}
+
+func TestUploadIsWrittenStoredAndThenRecorded(t *testing.T) {
+	content := bytes.Repeat([]byte("0123456789"), 100_000)
+	for _, block := range []int{64 << 10, 999_999, 2_000_000} {
+		u := &memoryUpload{}
+		j, rec := play(t, u, content, block, false)
+		if j.Err != nil || !j.Finished() || !bytes.Equal(u.Bytes(), content) {
+			t.Errorf("block %d: %v, %d bytes", block, j.Err, u.Len())
+		}
+		if end := u.log[len(u.log)-2:]; !slices.Equal(end, []string{"commit", "record"}) {
+			t.Errorf("block %d: ends with %v", block, end)
+		}
+		if rec.got.Digest != digestOf(content) || rec.got.Size != int64(len(content)) || rec.got.Time.IsZero() {
+			t.Errorf("recorded %+v", rec.got)
+		}
+	}
+}
+
+func TestNothingIsRecordedThatIsNotStored(t *testing.T) {
+	for _, fails := range []string{"write", "commit"} {
+		u := &memoryUpload{fails: fails}
+		j, rec := play(t, u, []byte("abc"), 512, false)
+		if !errors.Is(j.Err, errDisk) || rec.got.Size != 0 || slices.Contains(u.log, "record") {
+			t.Errorf("%s fails: %v, %v", fails, j.Err, u.log)
+		}
+	}
+}
+
+func TestUploadThatCannotBeRecordedSaysSo(t *testing.T) {
+	u := &memoryUpload{fails: "record"}
+	j, _ := play(t, u, []byte("abc"), 512, false)
+	if r := RefusalOf(j.Err); r.Reason != tallyman.DiskFull {
+		t.Errorf("got %+v", r)
+	}
+}
+
+func TestDroppedUploadIsRemoved(t *testing.T) {
+	u := &memoryUpload{}
+	j, _ := play(t, u, []byte("abc"), 512, true)
+	if !j.Dropped() || !slices.Equal(u.log, []string{"abort"}) {
+		t.Errorf("did %v", u.log)
+	}
+}
+
+func TestFullUploadAsksToWait(t *testing.T) {
+	w := NewWriting(&memoryUpload{}, false, 512)
+	n := 0
+	for ; !w.Full(); n++ {
+		w.Take(make([]byte, 512), false)
+		if n > 1000 {
+			t.Fatal("it takes everything")
+		}
+	}
+	if held := n * 512; held > (chunksWaiting+1)*largestChunk {
+		t.Errorf("%d bytes are held", held)
+	}
+	w.Take(nil, true)
+	if w.Full() {
+		t.Error("it asks to wait for what will not come")
+	}
+}
+
+func TestUploadedTextIsConverted(t *testing.T) {
+	u := &memoryUpload{}
+	w := NewWriting(u, true, 512)
+	w.Take([]byte("a\r"), false)
+	w.Take([]byte("\nb\r\x00c\r"), true)
+	if !w.Text() || w.Size() != 6 || w.Digest() != digestOf([]byte("a\nb\rc\r")) {
+		t.Errorf("%d bytes, digest %s", w.Size(), w.Digest())
+	}
+}
+
+func TestAnyErrorBecomesARefusalWithAReason(t *testing.T) {
+	if r := RefusalOf(errDisk); r.Reason != tallyman.IOError || r.Text != "disk" {
+		t.Errorf("%+v", r)
+	}
+	exists := &Refusal{Reason: tallyman.Exists, Text: "y"}
+	if r := RefusalOf(fmt.Errorf("create: %w", exists)); r != exists {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestManyUploadsShareTheWorkers(t *testing.T) {
+	var wg sync.WaitGroup
+	back := make(chan Job, 100)
+	workers := Start(100, &recorder{upload: &memoryUpload{}}, func(j Job) { back <- j })
+	uploads := make([]*memoryUpload, 100)
+	for i := range uploads {
+		uploads[i] = &memoryUpload{}
+		wg.Go(func() {
+			w := NewWriting(uploads[i], false, 512)
+			w.Take([]byte{byte(i)}, true)
+			w.last = false // written only: the recorder above is not for many
+			j, _ := w.Next(i, nil)
+			workers.Give(j)
+		})
+	}
+	wg.Wait()
+	workers.Stop()
+	for i, u := range uploads {
+		if j := <-back; j.Err != nil || u.Len() != 1 {
+			t.Errorf("upload %d: %v, %d bytes", i, j.Err, u.Len())
+		}
+	}
+}

@@ -1,0 +1,114 @@
+package content
+
+import (
+	"crypto/sha256"
+	"hash"
+
+	"tallyman"
+	"tallyman/source/tftp/netascii"
+)
+
+const (
+	smallestChunk = 4 << 10
+	largestChunk  = 256 << 10
+	chunkWindows  = 8 // windows gathered before they are written, within these bounds
+	// chunksWaiting is how many full chunks of one upload may wait for a worker.
+	// Then Full asks not to bring more: the client's packets wait in the socket,
+	// and what does not fit there it sends again.
+	chunksWaiting = 4
+)
+
+// Writing gathers and digests what an upload brings. It is filled where packets
+// arrive, packet by packet, because the bytes are at hand there while the client
+// is busy sending the next ones; workers empty it.
+type Writing struct {
+	Upload Upload
+
+	sum     hash.Hash
+	decoder *netascii.Decoder // of netascii
+	chunk   []byte            // being filled
+	size    int               // of a chunk
+	full    [][]byte          // waiting for a worker
+	spare   []byte            // written, to be filled again
+	bytes   int64             // taken, as they go into the file
+	busy    bool              // a worker has the Upload
+	last    bool              // all is in
+	drop    bool              // to be removed
+}
+
+// NewWriting begins an upload whose client sends windows of so many bytes;
+// ascii says that they are netascii.
+func NewWriting(u Upload, ascii bool, window int) Writing {
+	w := Writing{Upload: u, sum: sha256.New(), size: min(max(chunkWindows*window, smallestChunk), largestChunk)}
+	if ascii {
+		w.decoder = &netascii.Decoder{}
+	}
+	return w
+}
+
+// Text reports whether the client sends netascii.
+func (w *Writing) Text() bool { return w.decoder != nil }
+
+// Size is how many bytes of the file were taken.
+func (w *Writing) Size() int64 { return w.bytes }
+
+// Digest is that of all that was taken.
+func (w *Writing) Digest() tallyman.Digest { return sumText([sha256.Size]byte(w.sum.Sum(nil))) }
+
+// Take appends a payload, which is not kept; last says that it is the final one.
+func (w *Writing) Take(payload []byte, last bool) {
+	if w.chunk == nil {
+		w.chunk, w.spare = w.spare, nil
+	}
+	if w.chunk == nil {
+		w.chunk = make([]byte, 0, w.size)
+	}
+	before := len(w.chunk)
+	if w.decoder != nil {
+		w.chunk = w.decoder.Append(w.chunk, payload)
+		if last {
+			w.chunk = w.decoder.Finish(w.chunk)
+		}
+	} else {
+		w.chunk = append(w.chunk, payload...)
+	}
+	w.sum.Write(w.chunk[before:])
+	w.bytes += int64(len(w.chunk) - before)
+	w.last = last
+	if len(w.chunk) >= w.size-len(payload) || last {
+		w.full = append(w.full, w.chunk)
+		w.chunk = nil
+	}
+}
+
+// Full asks not to Take more for now.
+func (w *Writing) Full() bool { return len(w.full) >= chunksWaiting && !w.last && !w.drop }
+
+// Drop ends the upload: what is left to do is to remove it.
+func (w *Writing) Drop() { w.full, w.last, w.drop = nil, false, true }
+
+// Next is the next job for a worker, false when there is none or one is under
+// way. of comes back with it. closed is asked for the evidence of a whole upload.
+func (w *Writing) Next(of any, closed func() *tallyman.Evidence) (Job, bool) {
+	j := Job{Of: of, upload: w.Upload, chunks: w.full}
+	switch {
+	case w.busy:
+		return Job{}, false
+	case w.drop:
+		j.act = dropping
+	case w.last:
+		j.act, j.closed = finishing, closed()
+	case len(w.full) == 0:
+		return Job{}, false
+	}
+	w.full, w.busy = nil, true
+	return j, true
+}
+
+// Back takes a job that a worker has done.
+func (w *Writing) Back(j *Job) {
+	w.busy = false
+	if w.spare == nil && j.act == writing && len(j.chunks) > 0 {
+		w.spare = j.chunks[0][:0]
+	}
+}
