@@ -71,3 +71,22 @@ func (d *disk) remount(option string) {
 	d.t.Helper()
 	command(d.t, "mount", "-o", "remount,"+option, d.at)
 }
+
+// fill takes all free space, and returns what gives it back.
+func (d *disk) fill() (free func()) {
+	d.t.Helper()
+	ballast := []string{filepath.Join(d.at, "ballast1"), filepath.Join(d.at, "ballast2")}
+	for i, block := range []string{"bs=1M", "bs=512"} {
+		if out, err := attempt("dd", "if=/dev/zero", "of="+ballast[i], block, "oflag=append", "conv=notrunc"); err == nil {
+			d.t.Fatalf("the disk is not full: %s", out)
+		}
+	}
+	return func() {
+		d.t.Helper()
+		for _, path := range ballast {
+			if err := os.Remove(path); err != nil {
+				d.t.Error(err)
+			}
+		}
+	}
+}

@@ -267,11 +267,17 @@ func (b *safeBuffer) String() string {
 // command runs a program that must succeed.
 func command(t testing.TB, name string, arg ...string) string {
 	t.Helper()
-	out, err := exec.Command(name, arg...).CombinedOutput()
+	out, err := attempt(name, arg...)
 	if err != nil {
 		t.Fatalf("%s %s: %v: %s", name, strings.Join(arg, " "), err, out)
 	}
-	return string(out)
+	return out
+}
+
+// attempt runs a program that may fail.
+func attempt(name string, arg ...string) (out string, err error) {
+	b, err := exec.Command(name, arg...).CombinedOutput()
+	return string(b), err
 }
 
 // client runs a client program to its end. code is its exit code.
