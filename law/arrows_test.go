@@ -14,15 +14,21 @@ const module = "tallyman"
 var arrows = [...]struct{ from, to string }{
 	{"pipe", "join"},
 	{"pipe", "rule"},
+	{"pipe", "spool"},
 	{"source/tftp", "acl"},
 	{"source/ftp", "acl"},
 	{"source/sftp", "acl"},
 	{"source/tftp", "tree"},
 	{"source/tftp/engine", "source/tftp/packet"},
+	{"source/tftp/content", "source/tftp/netascii"},
+	{"source/tftp/lane", "source/tftp/udp"},
+	{"source/tftp/record", "source/tftp/engine"},
+	{"source/tftp/record", "source/tftp/packet"},
 	{"web", "acl"},
 	{"web", "query"},
 	{"sink/*", "encode/*"},
 	{"ledger/*", "ledger/sqlstore"},
+	{"ledger/*", "query"}, // in tests: questions as people type them
 }
 
 func importsFollowTheArrows(t *tree) []string {

@@ -193,7 +193,7 @@ func TestNoLabelOfAMetricIsAnAddressOrAName(t *testing.T) {
 	text := c.get("/metrics", 200, nil).Body.String()
 	for _, want := range []string{
 		`tallyman_transfers_total{op="get",proto="tftp",verdict="complete"} 1`, `tallyman_transfers_total{op="get",proto="other",verdict="failed"} 1`,
-		`tallyman_transfer_bytes_total{op="get",proto="tftp"} 1000`, `tallyman_tftp_packets_total 7`, `tallyman_witness_live{witness="server"} 1`,
+		`tallyman_transfer_bytes_total{op="get",proto="tftp"} 1000`, `tallyman_tftp_packets_total 7`, `tallyman_source_live{witness="server"} 1`,
 		`tallyman_build_info{version="test"} 1`, `tallyman_web_requests_total{route="/",status="404"} 1`,
 	} {
 		if !strings.Contains(text, want+"\n") {

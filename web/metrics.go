@@ -83,14 +83,14 @@ func (c scrape) Collect(out chan<- prometheus.Metric) {
 		out <- prometheus.MustNewConstMetric(prometheus.NewDesc(name, help, nil, labels), prometheus.GaugeValue, v)
 	}
 	gauge("tallyman_build_info", "Constant 1, with the version.", 1, map[string]string{"version": c.s.parts.Version})
-	gauge("tallyman_backlog", "Evidence that is seen and not yet in the ledger.", float64(sys.Backlog), nil)
+	gauge("tallyman_pipe_backlog", "Evidence that is seen and not yet in the ledger.", float64(sys.Backlog), nil)
 	gauge("tallyman_web_streams", "Open live streams.", float64(c.s.parts.Feed.viewers()), nil)
 	for _, w := range sys.Witnesses {
 		up := 0.0
 		if w.State == Live {
 			up = 1
 		}
-		gauge("tallyman_witness_live", "1 while the witness can see.", up, map[string]string{"witness": w.Name})
+		gauge("tallyman_source_live", "1 while the witness can see.", up, map[string]string{"witness": w.Name})
 	}
 	for name, v := range sys.Counters {
 		if !metricName(name) {
