@@ -147,16 +147,18 @@ func TestATornEntryIsAHoleAndAnEntryThatWasNeverWrittenIsNot(t *testing.T) {
 }
 
 func TestAnyFlippedByteLosesWhatItHitsAndNothingElse(t *testing.T) {
-	files, want := filled(t, 8)
+	files, want := filled(t, 5)
 	name, b, ends := theSegment(t, files)
 	for i := range b {
-		for _, flip := range []byte{0xff, 1 << (i % 8)} {
-			bad := slices.Clone(b)
-			bad[i] ^= flip
-			lost := survey(t, fmt.Sprintf("byte %d flipped by %#x", i, flip), with(files, name, bad), want)
-			if hit := i >= ends[0]; hit != (lost == 1) || lost > 1 {
-				t.Fatalf("byte %d flipped by %#x: %d entries lost", i, flip, lost)
-			}
+		flip := byte(1 << (i % 8))
+		if i%3 == 0 {
+			flip = 0xff
+		}
+		bad := slices.Clone(b)
+		bad[i] ^= flip
+		lost := survey(t, fmt.Sprintf("byte %d flipped by %#x", i, flip), with(files, name, bad), want)
+		if hit := i >= ends[0]; hit != (lost == 1) || lost > 1 {
+			t.Fatalf("byte %d flipped by %#x: %d entries lost", i, flip, lost)
 		}
 	}
 }

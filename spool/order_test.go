@@ -62,3 +62,19 @@ func TestNamesAreDurableBeforeWhatHangsOnThem(t *testing.T) {
 		}
 	}
 }
+
+func TestOpenSyncsTheNewestSegmentBeforeAnyoneReadsIt(t *testing.T) {
+	files, want := filled(t, 3)
+	cfg := small(lay(t, files))
+	synced := false
+	cfg.Step = func(op, path string) error {
+		synced = synced || op == "sync" && path == filepath.Join(cfg.Dir, fileName(place{1, 1}))
+		return nil
+	}
+	s := mustOpen(t, cfg)
+	defer s.Close()
+	if !synced {
+		t.Fatal("what a process that was killed has left in the page cache would be delivered, and lost by a power cut")
+	}
+	same(t, "after open", drain(t, s, mustReader(t, s, "join")), want)
+}

@@ -248,6 +248,9 @@ func TestANewEpochCountsFromOneAndKeepsWhatWasThere(t *testing.T) {
 	if err := s.NewEpoch("a backup of the ledger was restored"); err != nil {
 		t.Fatal(err)
 	}
+	if id, err := s.Commit(t.Context()); err != nil || id.Epoch != 2 || id.Seq != 0 {
+		t.Fatal("an epoch without an entry is synced:", id, err)
+	}
 	if id := mustCommit(t, s, "new"); id.Epoch != 2 || id.Seq != 1 || s.Epoch() != 2 {
 		t.Fatal(id)
 	}

@@ -61,6 +61,10 @@ func (s *Spool) take() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.swap()
+	if newest := (place{s.epoch, s.last}); s.err == nil && len(s.batch) == 0 && s.synced.before(newest) {
+		s.synced = newest // the epoch has turned and has no entry yet
+		s.broadcast()
+	}
 	return len(s.batch) > 0
 }
 
