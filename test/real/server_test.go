@@ -298,6 +298,15 @@ func client(t testing.TB, dir string, stdin []byte, name string, arg ...string) 
 	return string(b), cmd.ProcessState.ExitCode()
 }
 
+// clientIn runs a client program in a network namespace, if one is named.
+func clientIn(t testing.TB, netns, dir string, stdin []byte, name string, arg ...string) (out string, code int) {
+	t.Helper()
+	if netns != "" {
+		name, arg = "ip", append([]string{"netns", "exec", netns, name}, arg...)
+	}
+	return client(t, dir, stdin, name, arg...)
+}
+
 func (s *server) url(name string) string { return fmt.Sprintf("tftp://%s/%s", s.addr, name) }
 
 func (s *server) host() string { return s.addr.Addr().String() }
