@@ -5,6 +5,7 @@ import (
 
 	"tallyman"
 	"tallyman/config"
+	"tallyman/sink/jsonl"
 )
 
 // sink is a place that records go to beside the ledger.
@@ -20,6 +21,9 @@ var sinkTable = []struct {
 	on   func(config.Config) bool
 	open func(config.Config) (sink, error)
 }{
+	{"jsonl", func(c config.Config) bool { return c.JSONL.File != "" }, func(c config.Config) (sink, error) {
+		return jsonl.Open(jsonl.Config{File: c.JSONL.File, MaxSize: int64(c.JSONL.MaxSize)})
+	}},
 }
 
 // openSinks opens every sink that the configuration switches on.
