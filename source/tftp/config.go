@@ -33,6 +33,8 @@ type Config struct {
 	MaxBlock int `yaml:"max_block"`
 	// TrimNames takes bytes of 0xFF and control bytes off the end of a name, which some boot ROMs append.
 	TrimNames bool `yaml:"trim_names"`
+	// SinglePort answers from the request port, for clients behind NAT and servers in containers.
+	SinglePort bool `yaml:"single_port"`
 }
 
 // Defaults is a server on port 69 that reads and writes.

@@ -199,10 +199,15 @@ func (l *loop) receive(a *lane.Lane[transfer], fault bool) bool {
 	return true
 }
 
-// receiveMany takes a batch: the DATA of an upload, or ACKs on a shared lane.
+// receiveMany takes a batch: the DATA of an upload, ACKs on a shared lane, or
+// all sorts of packets on a single port.
 func (l *loop) receiveMany(a *lane.Lane[transfer]) bool {
 	inbox := l.acks
-	if t := a.Solo; t != nil {
+	switch t := a.Solo; {
+	case a.Port:
+		inbox = l.uploads
+		inbox.Shape(packet.HeaderLen + max(l.cfg.MaxBlock, packet.MaxRequest) + 1)
+	case t != nil:
 		inbox = l.uploads
 		inbox.Shape(packet.HeaderLen + t.grant.BlockSize + 1) // one more tells a block that is too large
 	}
@@ -213,12 +218,18 @@ func (l *loop) receiveMany(a *lane.Lane[transfer]) bool {
 	for inbox.Next(&in) {
 		t := a.Solo
 		if t == nil || !t.peer.Same(in.From) {
-			if t = l.table.on(in.From.AddrPort(), a); t == nil {
-				l.stranger(a, in.From, in.Payload)
-				continue
-			}
+			t = l.table.on(in.From.AddrPort(), a)
 		}
-		l.heard(t, in.Payload)
+		switch op := packet.Opcode(in.Payload); {
+		case a.Port && (t == nil || op == packet.RRQ || op == packet.WRQ):
+			if !l.draining {
+				l.datagram(&port{at: a.Self}, &in)
+			}
+		case t == nil:
+			l.stranger(a, in.From, in.Payload)
+		default:
+			l.heard(t, in.Payload)
+		}
 	}
 	return true
 }

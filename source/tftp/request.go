@@ -18,6 +18,7 @@ import (
 
 // ask is a request under examination.
 type ask struct {
+	port    *port
 	request packet.Request
 	op      tallyman.Op
 	peer    udp.Addr
@@ -28,27 +29,34 @@ type ask struct {
 
 // receiveRequests takes a batch of datagrams off a request port.
 func (l *loop) receiveRequests(p *port) {
-	n, err := l.requests.Receive(p.socket)
-	if err != nil {
+	if _, err := l.requests.Receive(p.socket); err != nil {
 		return
 	}
-	l.counts.requests.Add(uint64(n))
 	var in udp.Packet
 	for l.requests.Next(&in) {
-		r, err := packet.ParseRequest(in.Payload)
-		if err != nil || in.Cut {
-			l.malformed(p, &in, err)
-			continue
-		}
-		q := ask{request: r, op: tallyman.OpGet, peer: *in.From, client: in.From.AddrPort()}
-		if r.Op == packet.WRQ {
+		l.datagram(p, &in)
+	}
+}
+
+// datagram looks at what came to a request port.
+func (l *loop) datagram(p *port, in *udp.Packet) {
+	l.counts.requests.Add(1)
+	q := ask{port: p, peer: *in.From, client: in.From.AddrPort(), op: tallyman.OpGet}
+	if !in.Asked.IsValid() {
+		in.Asked = p.at.Addr()
+	}
+	q.self = netip.AddrPortFrom(in.Asked, p.at.Port())
+	var err error
+	switch q.request, err = packet.ParseRequest(in.Payload); {
+	case errors.Is(err, packet.ErrNoRequest):
+		l.counts.malformed.Add(1) // never answered: answering a stray ERROR with an ERROR would let two servers loop
+	case err != nil || in.Cut:
+		l.counts.malformed.Add(1)
+		l.illegible.Add(q.client, q.self)
+	default:
+		if q.request.Op == packet.WRQ {
 			q.op = tallyman.OpPut
 		}
-		asked := in.Asked
-		if !asked.IsValid() {
-			asked = p.at.Addr()
-		}
-		q.self = netip.AddrPortFrom(asked, p.at.Port())
 		l.request(&q)
 	}
 }
@@ -61,6 +69,9 @@ func (l *loop) request(q *ask) {
 			l.perform(t, t.machine().Repeat(l.now))
 		}
 		return
+	}
+	if l.cfg.SinglePort {
+		l.supersede(q)
 	}
 	if ok, why, silent := l.gate(q.client.Addr()); !ok {
 		l.refuse(q, &Refusal{Reason: tallyman.NotAllowed, Text: why}, silent)
@@ -89,6 +100,22 @@ func (l *loop) request(q *ask) {
 	}
 }
 
+// supersede ends what the client has under way from its port: on a single port
+// its packets could mean that or what it asks for now.
+func (l *loop) supersede(q *ask) {
+	for t := l.table[q.client]; t != nil; {
+		next := t.next
+		switch {
+		case t.lane.Self != q.self:
+		case t.settled():
+			l.perform(t, t.machine().Stop(l.now))
+		default:
+			l.perform(t, t.machine().Gone(l.now))
+		}
+		t = next
+	}
+}
+
 // repeatSpan is how long after the last progress of a transfer its request is
 // taken for one that was delayed on its way. After that the client has begun
 // again: a boot ROM asks from the same port after each reset.
@@ -102,7 +129,8 @@ func (l *loop) anew(t *transfer) bool {
 		return false
 	}
 	// What the client sent before this request waits on the lane, and may be its last ACK.
-	for a := t.lane; !t.ended && t.heard && l.receive(a, false); {
+	// (On a single port it came before the request.)
+	for a := t.lane; !a.Port && !t.ended && t.heard && l.receive(a, false); {
 	}
 	if !t.ended && t.heard && l.now-t.machine().Progress() > repeatSpan {
 		if t.settled() {
@@ -165,8 +193,11 @@ func (l *loop) beginRead(t *transfer, q *ask, name tallyman.Name) error {
 	return err
 }
 
-// readLane finds a lane for a reply that nobody else of the client's uses.
+// readLane finds a lane for a reply, where the client has no other transfer.
 func (l *loop) readLane(q *ask) (*lane.Lane[transfer], error) {
+	if l.cfg.SinglePort {
+		return l.lanes.Single(q.port.socket, q.self.Addr())
+	}
 	return l.lanes.ForRead(q.self.Addr(), &q.peer, func(a *lane.Lane[transfer]) bool { return l.table.on(q.client, a) != nil })
 }
 
@@ -181,7 +212,7 @@ func (l *loop) beginWrite(t *transfer, q *ask, name tallyman.Name) error {
 	if err != nil {
 		return err
 	}
-	a, room, err := l.lanes.ForUpload(q.self.Addr(), grant.Window*grant.BlockSize)
+	a, room, err := l.writeLane(q, grant.Window*grant.BlockSize)
 	if err != nil {
 		u.Abort()
 		return err
@@ -191,6 +222,16 @@ func (l *loop) beginWrite(t *transfer, q *ask, name tallyman.Name) error {
 	t.lane = a
 	t.sink = content.NewWriting(u, q.request.Mode() == packet.NetASCII, t.grant.Window*t.grant.BlockSize)
 	return nil
+}
+
+// writeLane finds a lane for an upload with such a window, and what a window
+// may be granted by.
+func (l *loop) writeLane(q *ask, window int) (*lane.Lane[transfer], int, error) {
+	if l.cfg.SinglePort {
+		a, err := l.lanes.Single(q.port.socket, q.self.Addr())
+		return a, lane.PlainRoom, err
+	}
+	return l.lanes.ForUpload(q.self.Addr(), window)
 }
 
 // refuse answers with an ERROR that leaves from a transfer port, and records the refusal.
@@ -212,16 +253,6 @@ func (l *loop) refuse(q *ask, r *Refusal, silent bool) {
 		refused.Answer = &q.said
 	}
 	l.scribe.Refused(&refused, r.Reason, r.Text)
-}
-
-// malformed counts what is no request. It is never answered: answering a stray
-// ERROR with an ERROR would let two servers loop.
-func (l *loop) malformed(p *port, in *udp.Packet, err error) {
-	l.counts.malformed.Add(1)
-	if errors.Is(err, packet.ErrNoRequest) {
-		return
-	}
-	l.illegible.Add(in.From.AddrPort(), netip.AddrPortFrom(in.Asked, p.at.Port()))
 }
 
 // trimName takes off what boot ROMs append to names: 0xFF and control bytes.

@@ -54,7 +54,7 @@ func (l *loop) promote(t *transfer) {
 		l.recallThreads()
 		return
 	}
-	if l.active > quietLoad || t.lane.Users > 1 || l.draining {
+	if l.active > quietLoad || t.lane.Users > 1 || t.lane.Port || l.draining {
 		return
 	}
 	h := &thread{l: l, t: t, scribe: l.scribe.Another()}

@@ -3,6 +3,7 @@
 //
 //	ForRead ──> a lane at the address that was asked: one that rests, a new one, at last a shared one
 //	ForUpload > a lane of its own, with room for the window; closed at the end
+//	Single > the one lane of an address, when all goes over the request port
 //	Enter ──> the transfer runs ──> Leave: the lane rests, until others have served in between
 //
 // It promises that one client has never two transfers on one lane, that a lane
@@ -25,9 +26,10 @@ const (
 	// sharedFrom is the number of lanes at one address from which on reads share
 	// them, so that ten thousand slow readers cost no ten thousand sockets.
 	sharedFrom = 512
-	// plainRoom is what a socket has unasked, as the kernel counts (net.core.rmem_default).
-	plainRoom = 212992
 )
+
+// PlainRoom is what a socket holds unasked, as the kernel counts (net.core.rmem_default).
+const PlainRoom = 212992
 
 // MostRoom is what the window of an upload may be granted by at most. What is
 // granted in the end depends on ForUpload.
@@ -41,6 +43,7 @@ type Lane[T any] struct {
 	Users  int      //
 	Last   udp.Addr // who left last: what it still sends is late, not strange
 	Held   bool     // not to be shared for a while: a thread waits in the socket
+	Port   bool     // takes requests too: the only lane of its address
 
 	index  uint32
 	turn   uint32 // changes when the index is used again: events of a closed lane are told by it
@@ -54,7 +57,7 @@ func (a *Lane[T]) Token() uint64 { return uint64(a.turn)<<32 | uint64(a.index) }
 func (a *Lane[T]) Enter(t *T) {
 	a.Users++
 	a.Solo = t
-	if a.Users > 1 {
+	if a.Users > 1 || a.Port {
 		a.Solo = nil
 	}
 }
@@ -131,10 +134,33 @@ func (l *Lanes[T]) ForUpload(local netip.Addr, window int) (*Lane[T], int, error
 	if err != nil {
 		return nil, 0, err
 	}
-	if 4*window <= plainRoom {
-		return a, plainRoom, nil
+	if 4*window <= PlainRoom {
+		return a, PlainRoom, nil
 	}
 	return a, a.Socket.ReceiveBuffer(2*window) * 3 / 2, nil
+}
+
+// Single is the lane for everything at one address, on the request port itself.
+// It takes the requests for that address from then on.
+func (l *Lanes[T]) Single(request udp.Socket, local netip.Addr) (*Lane[T], error) {
+	h := l.homes[local]
+	if h == nil {
+		h = &home[T]{}
+		l.homes[local] = h
+	}
+	if len(h.lanes) == 0 {
+		s, err := udp.OpenBeside(request, local)
+		if err != nil {
+			return nil, err
+		}
+		a, err := l.adopt(s)
+		if err != nil {
+			return nil, err
+		}
+		a.Port = true
+		h.lanes = append(h.lanes, a)
+	}
+	return h.lanes[0], nil
 }
 
 // brief opens a lane for one transfer.
@@ -151,6 +177,11 @@ func (l *Lanes[T]) open(local netip.Addr) (*Lane[T], error) {
 	if err != nil {
 		return nil, err
 	}
+	return l.adopt(s)
+}
+
+// adopt makes a lane of a socket.
+func (l *Lanes[T]) adopt(s udp.Socket) (*Lane[T], error) {
 	self, err := s.LocalAddr()
 	if err != nil {
 		s.Close()
@@ -196,7 +227,7 @@ func (l *Lanes[T]) Leave(a *Lane[T], t *T, peer *udp.Addr) {
 func (l *Lanes[T]) Pass(a *Lane[T], peer *udp.Addr) {
 	a.Last = *peer
 	switch {
-	case a.Users > 0:
+	case a.Users > 0 || a.Port:
 	case a.closes:
 		l.shut(a)
 	default:

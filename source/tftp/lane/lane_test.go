@@ -134,7 +134,7 @@ func TestUploadHasALaneOfItsOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if room != plainRoom {
+	if room != PlainRoom {
 		t.Errorf("lockstep may be granted by %d bytes", room)
 	}
 	a.Enter(x)
@@ -155,5 +155,29 @@ func TestUploadHasALaneOfItsOwn(t *testing.T) {
 	}
 	if room < 2*64*1428 {
 		t.Errorf("a window of 64 blocks of 1428 bytes may be granted by %d", room)
+	}
+}
+
+func TestSingleLaneIsTheOnlyOneOfItsAddress(t *testing.T) {
+	l := lanes(t)
+	request, err := udp.Listen(netip.MustParseAddrPort("0.0.0.0:0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer request.Close()
+	local := netip.MustParseAddr("127.0.0.1")
+	a, err := l.Single(request, local)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, _ := request.LocalAddr()
+	x := &transfer{}
+	a.Enter(x)
+	if a.Self != netip.AddrPortFrom(local, at.Port()) || a.Solo != nil {
+		t.Errorf("the lane is %+v", a)
+	}
+	l.Leave(a, x, &x.peer)
+	if b, err := l.Single(request, local); err != nil || b != a || !a.Socket.IsOpen() {
+		t.Errorf("the next transfer gets another lane: %v", err)
 	}
 }

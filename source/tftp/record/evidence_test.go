@@ -25,18 +25,22 @@ func scribe() (*Scribe, *batches) {
 	return New(b, "here", tallyman.Proc{PID: 7}), b
 }
 
-var transfer = About{
-	Op: tallyman.OpGet, Client: netip.MustParseAddrPort("192.0.2.1:1024"), Server: netip.MustParseAddrPort("192.0.2.9:40000"),
-	Began: time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC), Name: "boot\xff", Path: "/srv/boot", Handle: "1:2", Size: 10, Expected: 10,
-	Options: "tsize\x000\x00", Grant: engine.Grant{BlockSize: 512, Window: 1, TSize: 10},
+// aRead is what the tests tell of.
+func aRead() *About {
+	return &About{
+		Op: tallyman.OpGet, Client: netip.MustParseAddrPort("192.0.2.1:1024"), Server: netip.MustParseAddrPort("192.0.2.9:40000"),
+		Began: time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC), Name: "boot\xff", Path: "/srv/boot", Handle: "1:2", Size: 10, Expected: 10,
+		Options: "tsize\x000\x00", Grant: engine.Grant{BlockSize: 512, Window: 1, TSize: 10},
+	}
 }
 
 func TestEvidenceOfOneTransferNamesItAlike(t *testing.T) {
+	transfer := aRead()
 	w, got := scribe()
 	end := End{Outcome: engine.Outcome{Bytes: 10, LastBlock: 1, RTT: time.Millisecond}, Reason: tallyman.FinalAck, Size: -1, Digest: "sha256:aa"}
-	w.Opened(&transfer)
-	w.Progress(&transfer, 5)
-	w.Ended(&transfer, &end, true)
+	w.Opened(transfer)
+	w.Progress(transfer, 5)
+	w.Ended(transfer, &end, true)
 	if len(*got) != 3 {
 		t.Fatalf("%d calls", len(*got))
 	}
@@ -63,8 +67,9 @@ func TestEvidenceOfOneTransferNamesItAlike(t *testing.T) {
 }
 
 func TestQuickTransferIsOneBatch(t *testing.T) {
+	transfer := aRead()
 	w, got := scribe()
-	w.Ended(&transfer, &End{Size: -1, Reason: tallyman.ClientError, Outcome: engine.Outcome{ClientSaid: true, ClientText: "enough"}}, false)
+	w.Ended(transfer, &End{Size: -1, Reason: tallyman.ClientError, Outcome: engine.Outcome{ClientSaid: true, ClientText: "enough"}}, false)
 	if len(*got) != 1 || len((*got)[0]) != 2 {
 		t.Fatalf("recorded %v", *got)
 	}
@@ -77,14 +82,16 @@ func TestQuickTransferIsOneBatch(t *testing.T) {
 }
 
 func TestOurOwnTroubleStandsBeforeTheClientsWords(t *testing.T) {
+	transfer := aRead()
 	w, _ := scribe()
-	e := w.Closed(&transfer, &End{Size: 99, Err: "no room", Outcome: engine.Outcome{ClientSaid: true, ClientText: "bye"}})
+	e := w.Closed(transfer, &End{Size: 99, Err: "no room", Outcome: engine.Outcome{ClientSaid: true, ClientText: "bye"}})
 	if e.Err != "no room" || e.Size != 99 {
 		t.Errorf("closed says %+v", e)
 	}
 }
 
 func TestRefusalNamesRequestAndAnswer(t *testing.T) {
+	transfer := aRead()
 	w, got := scribe()
 	q := Request{
 		Op: tallyman.OpPut, Client: transfer.Client, Server: transfer.Server,
@@ -100,6 +107,7 @@ func TestRefusalNamesRequestAndAnswer(t *testing.T) {
 }
 
 func TestFloodIsOneRecordAtOnceAndOneEachTenSeconds(t *testing.T) {
+	transfer := aRead()
 	w, got := scribe()
 	f := Flood{Reason: tallyman.RateLimited, What: "requests"}
 	at := func(now time.Duration, all bool, want string) {

@@ -41,9 +41,48 @@ func Open(local netip.Addr) (Socket, error) {
 	return s, nil
 }
 
-// open makes a bound socket with one option of its family switched on. The
-// socket itself blocks: every call says by MSG_DONTWAIT whether it may.
+// OpenBeside opens a socket for one address on the port that the request port
+// has on all: the kernel then hands it what comes for that address, requests too,
+// and what it sends leaves from there. While it binds, and no longer, the
+// sockets allow that (man 7 socket, SO_REUSEADDR): nobody else may take packets away.
+func OpenBeside(request Socket, local netip.Addr) (Socket, error) {
+	at, err := request.LocalAddr()
+	if err != nil {
+		return Socket{}, err
+	}
+	at = netip.AddrPortFrom(local, at.Port())
+	s, err := create(at, unix.IPV6_RECVERR, unix.IP_RECVERR)
+	if err == nil {
+		request.reuse(1)
+		s.reuse(1)
+		err = s.bind(at)
+		request.reuse(0)
+		s.reuse(0)
+	}
+	if err != nil {
+		s.Close()
+		return Socket{}, fmt.Errorf("open udp %v beside the request port: %w", at, err)
+	}
+	s.ReceiveBuffer(requestBuffer)
+	return s, nil
+}
+
+// open makes a bound socket with one option of its family switched on.
 func open(at netip.AddrPort, option6, option4 int) (Socket, error) {
+	s, err := create(at, option6, option4)
+	if err == nil {
+		err = s.bind(at)
+	}
+	if err != nil {
+		s.Close()
+		return Socket{}, err
+	}
+	return s, nil
+}
+
+// create makes a socket of the family of at. The socket itself blocks: every
+// call says by MSG_DONTWAIT whether it may.
+func create(at netip.AddrPort, option6, option4 int) (Socket, error) {
 	family, level, option := unix.AF_INET, unix.IPPROTO_IP, option4
 	s := Socket{six: at.Addr().Is6() && !at.Addr().Is4In6()}
 	if s.six {
@@ -60,16 +99,18 @@ func open(at netip.AddrPort, option6, option4 int) (Socket, error) {
 	if err == nil {
 		err = unix.SetsockoptInt(fd, level, option, 1)
 	}
-	if err == nil {
-		a := MakeAddr(at)
-		_, _, errno := unix.RawSyscall(unix.SYS_BIND, uintptr(fd), uintptr(unsafe.Pointer(&a.raw)), uintptr(a.size))
-		err = asError(errno)
-	}
-	if err != nil {
-		s.Close()
-		return Socket{}, err
-	}
-	return s, nil
+	return s, err
+}
+
+func (s Socket) bind(at netip.AddrPort) error {
+	a := MakeAddr(at)
+	_, _, errno := unix.RawSyscall(unix.SYS_BIND, s.descriptor(), uintptr(unsafe.Pointer(&a.raw)), uintptr(a.size))
+	return asError(errno)
+}
+
+// reuse may fail without harm: then bind says that the port is taken.
+func (s Socket) reuse(on int) {
+	_ = unix.SetsockoptInt(int(s.fd)-1, unix.SOL_SOCKET, unix.SO_REUSEADDR, on)
 }
 
 // Close closes the socket; closing a closed one does nothing.

@@ -131,6 +131,44 @@ func TestRequestPortHasRoomForFourMebibytes(t *testing.T) {
 	}
 }
 
+func TestSocketBesideTheRequestPortTakesItsAddress(t *testing.T) {
+	beside := func(listen, local string) {
+		t.Helper()
+		request, err := Listen(netip.MustParseAddrPort(listen))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer request.Close()
+		s, err := OpenBeside(request, netip.MustParseAddr(local))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if _, err := OpenBeside(request, netip.MustParseAddr(local)); !errors.Is(err, unix.EADDRINUSE) {
+			t.Errorf("a second one gave %v", err)
+		}
+		client := loopback(t, local)
+		to, own := addrOf(t, s), addrOf(t, client)
+		if err := client.Send([]byte("x"), &to); err != nil {
+			t.Fatal(err)
+		}
+		await(t, s)
+		if err := s.Send([]byte("y"), &own); err != nil {
+			t.Fatal(err)
+		}
+		var from Addr
+		if n, err := client.ReceiveWait(make([]byte, 4), &from); n != 1 || err != nil || !from.Same(&to) {
+			t.Errorf("answered from %v: %v", from.AddrPort(), err)
+		}
+		at, _ := request.LocalAddr()
+		if _, err := Listen(netip.AddrPortFrom(netip.MustParseAddr(local), at.Port())); !errors.Is(err, unix.EADDRINUSE) {
+			t.Errorf("another listener gave %v", err)
+		}
+	}
+	beside("0.0.0.0:0", "127.0.0.3")
+	beside("[::]:0", "::1")
+}
+
 func TestTakenPortIsAnError(t *testing.T) {
 	first, err := Listen(netip.MustParseAddrPort("127.0.0.1:0"))
 	if err != nil {
