@@ -31,7 +31,9 @@ func (p *program) reach() (*api, error) {
 		return nil, err
 	}
 	path := socketPath(state)
-	if err := answers(path); err != nil {
+	if err := answers(path); errors.Is(err, fs.ErrPermission) {
+		return nil, &coded{exitUnreachable, fmt.Errorf("the socket %s may not be opened by this user (%w): run the command as root, or as the user that the server runs as", path, err)}
+	} else if err != nil {
 		return nil, &coded{exitUnreachable, fmt.Errorf("no server runs on the state folder %s (%w): start one with tallyman serve, or name another folder with --state", state, err)}
 	}
 	return dialSocket(path), nil
@@ -40,8 +42,8 @@ func (p *program) reach() (*api, error) {
 // reachOrRead connects to the running server, or reads the ledger without one and says so.
 func (p *program) reachOrRead(ctx context.Context) (*api, error) {
 	a, err := p.reach()
-	if err == nil {
-		return a, nil
+	if err == nil || errors.Is(err, fs.ErrPermission) {
+		return a, err
 	}
 	state, serr := p.stateFolder()
 	if serr != nil {

@@ -50,10 +50,14 @@ func (p *program) diffCommand() *cobra.Command {
 
 // storedAs returns the path under which the newest upload of a name was stored.
 func (a *api) storedAs(ctx context.Context, name string) (string, error) {
-	quoted := `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `"`
 	var pg page
-	if err := a.get(ctx, "transfers", url.Values{"q": {"op:put outcome:success file:" + quoted}, "limit": {"1"}}, &pg); err != nil {
-		return "", err
+	for _, name := range []string{name, unescape(name)} {
+		if err := a.get(ctx, "transfers", url.Values{"q": {"op:put outcome:success file:" + quoted(name)}, "limit": {"1"}}, &pg); err != nil {
+			return "", err
+		}
+		if len(pg.Transfers) > 0 {
+			break
+		}
 	}
 	if len(pg.Transfers) == 0 || pg.Transfers[0].Path == "" {
 		return "", fmt.Errorf("no upload of “%s” is recorded: tallyman ls op:put shows what was stored", tallyman.Escape(name))
@@ -111,7 +115,7 @@ func (p *program) diff(before, after string) error {
 	}
 	text := string(diff.Diff(tallyman.Escape(before), old, tallyman.Escape(after), now))
 	for line := range strings.Lines(text) {
-		line = tallyman.Escape(strings.TrimSuffix(line, "\n"))
+		line = escapeLine(strings.TrimSuffix(line, "\n"))
 		switch {
 		case p.colour() && strings.HasPrefix(line, "+"):
 			line = "\x1b[32m" + line + "\x1b[0m"
@@ -121,6 +125,15 @@ func (p *program) diff(before, after string) error {
 		fmt.Fprintln(p.stdout, line)
 	}
 	return &coded{exitFound, errors.New("")}
+}
+
+// escapeLine makes a line of a text harmless, and leaves its tabs.
+func escapeLine(line string) string {
+	cells := strings.Split(line, "\t")
+	for i := range cells {
+		cells[i] = tallyman.Escape(cells[i])
+	}
+	return strings.Join(cells, "\t")
 }
 
 func readBounded(path string) ([]byte, error) {

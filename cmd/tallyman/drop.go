@@ -128,6 +128,9 @@ type box struct {
 
 // open binds the port. There is no other port in its place: whoever names none means 69.
 func (b *box) open(ctx context.Context, h *house) ([]source, error) {
+	if err := forgetReady(b.flags.ready); err != nil {
+		return nil, err
+	}
 	c := h.cfg.Serve.TFTP
 	owner, err := ownerOf("", c.Root)
 	if err != nil {

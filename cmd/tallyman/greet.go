@@ -39,7 +39,7 @@ func (h *house) greet(notes []string) {
 			fmt.Fprintf(w, "      certificate SHA-256 %s\n", print)
 		}
 	}
-	fmt.Fprintf(w, "Then  tallyman ls%s   |   tallyman why FILE%s   |   Ctrl-C drains and stops\n", h.stateFlag(), h.stateFlag())
+	fmt.Fprintf(w, "Then  tallyman ls%s   |   tallyman why FILE%s   |   Ctrl-C drains and stops, twice stops at once\n", h.stateFlag(), h.stateFlag())
 }
 
 // stateFlag is what other commands need to find this server.

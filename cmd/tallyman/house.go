@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -39,6 +40,8 @@ type house struct {
 	sources []source
 	sinks   map[string]sink
 	started time.Time
+	hangup  chan os.Signal
+	deaf    func() // ends what heedSignals began
 
 	mu       sync.Mutex
 	reloaded config.Config // what is in force after reloads
@@ -61,6 +64,7 @@ func (p *program) open(ctx context.Context, cfg config.Config, again func() (con
 }
 
 func (h *house) open(ctx context.Context, build func(context.Context, *house) ([]source, error)) (err error) {
+	h.deaf = h.heedSignals()
 	if h.log, err = h.p.logger(h.cfg, h.level); err != nil {
 		return err
 	}
@@ -198,6 +202,9 @@ func (h *house) close() error {
 	if h.lock != nil {
 		errs = append(errs, h.lock.Close())
 	}
+	if h.deaf != nil {
+		h.deaf()
+	}
 	return errors.Join(errs...)
 }
 
@@ -222,6 +229,20 @@ func (h *house) ready(path string) error {
 	}
 	if err != nil {
 		return fmt.Errorf("write ready file: %w", err)
+	}
+	return nil
+}
+
+// forgetReady takes away what a former run left: whoever waits for the file must not find that.
+func forgetReady(path string) error {
+	if path == "" {
+		return nil
+	}
+	if st, err := os.Lstat(path); err == nil && !st.Mode().IsRegular() {
+		return usage("--ready-file %s is there and no file: name another", path)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove the ready file of a former run: %w", err)
 	}
 	return nil
 }

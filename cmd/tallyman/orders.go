@@ -76,15 +76,25 @@ func (h *house) order(text string) {
 	h.pipe.Record(e)
 }
 
+// heedSignals keeps two signals from ending the program: SIGHUP, which waits until run reloads, and SIGPIPE, which comes when whoever read
+// the output went away (os/signal, "SIGPIPE"). The returned function ends that.
+func (h *house) heedSignals() func() {
+	h.hangup = make(chan os.Signal, 1)
+	signal.Notify(h.hangup, syscall.SIGHUP)
+	signal.Ignore(syscall.SIGPIPE)
+	return func() {
+		signal.Stop(h.hangup)
+		signal.Reset(syscall.SIGPIPE)
+	}
+}
+
 // onHangup reloads at SIGHUP. The returned function ends that.
 func (h *house) onHangup(ctx context.Context) func() {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
 	done := make(chan struct{})
 	go func() {
 		for {
 			select {
-			case <-hangup:
+			case <-h.hangup:
 				if _, err := h.Reload(ctx); err != nil {
 					h.log.Error("reload", "err", err)
 				}
@@ -93,10 +103,7 @@ func (h *house) onHangup(ctx context.Context) func() {
 			}
 		}
 	}()
-	return func() {
-		signal.Stop(hangup)
-		close(done)
-	}
+	return func() { close(done) }
 }
 
 func (p *program) stopCommand() *cobra.Command {

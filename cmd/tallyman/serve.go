@@ -119,6 +119,9 @@ func checkRoot(cfg config.Config) error {
 func (p *program) serve(ctx context.Context, cfg config.Config, again func() (config.Config, error), f *serveFlags) error {
 	var notes []string
 	h, err := p.open(ctx, cfg, again, func(ctx context.Context, h *house) ([]source, error) {
+		if err := forgetReady(f.ready); err != nil {
+			return nil, err
+		}
 		note := fallBack(&h.cfg)
 		if note != "" {
 			notes = append(notes, note)

@@ -8,8 +8,10 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -82,8 +84,11 @@ func (a *api) find(ctx context.Context, what string) (tallyman.UUID, error) {
 	if _, err := netip.ParseAddr(what); err == nil {
 		queries = []string{"client:" + what}
 	} else {
-		quoted := `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(what) + `"`
-		queries = []string{"file:" + quoted, quoted}
+		queries = []string{"file:" + quoted(what)}
+		if raw := unescape(what); raw != what {
+			queries = append(queries, "file:"+quoted(raw))
+		}
+		queries = append(queries, quoted(what))
 	}
 	for _, q := range queries {
 		var pg page
@@ -95,6 +100,35 @@ func (a *api) find(ctx context.Context, what string) (tallyman.UUID, error) {
 		}
 	}
 	return tallyman.UUID{}, fmt.Errorf("no transfer of “%s” is recorded: tallyman ls shows what is", tallyman.Escape(what))
+}
+
+// quoted writes text as one word of the query language.
+func quoted(text string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
+}
+
+// unescape gives the name of which tallyman.Escape makes the text: people copy names from what ls shows. Other text is returned as it is.
+func unescape(shown string) string {
+	var raw []byte
+	for rest := shown; rest != ""; {
+		if rest[0] != '\\' {
+			raw, rest = append(raw, rest[0]), rest[1:]
+			continue
+		}
+		r, multibyte, tail, err := strconv.UnquoteChar(rest, 0)
+		switch {
+		case err != nil:
+			raw, rest = append(raw, rest[0]), rest[1:]
+		case multibyte:
+			raw, rest = utf8.AppendRune(raw, r), tail
+		default:
+			raw, rest = append(raw, byte(r)), tail
+		}
+	}
+	if tallyman.Escape(string(raw)) != shown {
+		return shown
+	}
+	return string(raw)
 }
 
 // show prints the fields of the record, then the evidence.
@@ -147,7 +181,7 @@ func (p *program) details(w io.Writer, details string) {
 	}
 	slices.Sort(names)
 	for _, n := range names {
-		fmt.Fprintf(w, "  %-16s %s\n", tallyman.Escape(n), facts[n])
+		fmt.Fprintf(w, "  %-16s %s\n", tallyman.Escape(n), tallyman.Escape(string(facts[n])))
 	}
 }
 
