@@ -67,6 +67,7 @@ type Pipe struct {
 	stop     context.CancelFunc
 	finished chan struct{}
 	failed   error
+	drained  bool
 }
 
 // Start opens the pipe: it finds where the ledger stands, judges what the spool holds beyond it, and settles what was running when the
@@ -201,8 +202,15 @@ func (p *Pipe) insist(ctx context.Context, name string, to tallyman.Sink, b tall
 }
 
 // Drain writes everything that was recorded, then stops. The sources must have ended. When ctx ends first, what is not in the ledger stays in
-// the spool for the next start.
+// the spool for the next start. A second call does nothing.
 func (p *Pipe) Drain(ctx context.Context) error {
+	p.mu.Lock()
+	again := p.drained
+	p.drained = true
+	p.mu.Unlock()
+	if again {
+		return nil
+	}
 	err := p.settle(ctx)
 	for err == nil && p.losing.Load() {
 		// The spool was full, too full for the gap record. It is empty now, and makes room at its next round.
