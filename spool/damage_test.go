@@ -3,12 +3,16 @@ package spool
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"tallyman"
 )
@@ -320,4 +324,60 @@ func TestAnEmptySegmentWhoseHeadWasTornIsUsed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+func TestOpenSucceedsOnWhateverBytesStandInTheFolder(t *testing.T) {
+	files, want := filled(t, 5)
+	dir := lay(t, files)
+	s := mustOpen(t, small(dir))
+	r := mustReader(t, s, "join")
+	drain(t, s, r)
+	if err := errors.Join(r.Commit(s.Status().Synced), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	files = folder(t, dir)
+	names := slices.Sorted(maps.Keys(files))
+	rapid.Check(t, func(rt *rapid.T) {
+		all := files
+		for range rapid.IntRange(1, 3).Draw(rt, "damages") {
+			name := rapid.SampledFrom(append(names, "00000001-0000000000000003.seg", "00000002-0000000000000001.seg", "x.tmp")).Draw(rt, "file")
+			b := slices.Clone(all[name])
+			at := rapid.IntRange(0, len(b)).Draw(rt, "at")
+			stretch := rapid.SliceOfN(rapid.Byte(), 0, 80).Draw(rt, "bytes")
+			b = append(b[:at], append(stretch, b[min(at+rapid.IntRange(0, 80).Draw(rt, "gone"), len(b)):]...)...)
+			all = with(all, name, append([]byte{}, b...))
+		}
+		dir, err := os.MkdirTemp(t.TempDir(), "")
+		if err != nil {
+			rt.Fatal(err)
+		}
+		for name, b := range all {
+			if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+				rt.Fatal(err)
+			}
+		}
+		s, err := Open(small(dir))
+		if err != nil {
+			rt.Fatal(err)
+		}
+		defer s.Close()
+		id, err := s.Commit(rt.Context(), []byte("new"))
+		if err != nil {
+			rt.Fatal(err)
+		}
+		r, err := s.Reader("survey")
+		if err != nil {
+			rt.Fatal(err)
+		}
+		defer r.Close()
+		got := entries(t, s, r)
+		if last := got[len(got)-1]; last.ID != id || string(last.Payload) != "new" {
+			rt.Fatalf("the last is %v %q", last.ID, last.Payload)
+		}
+		for _, e := range got[:len(got)-1] {
+			if e.Lost == 0 && !slices.Contains(want, string(e.Payload)) {
+				rt.Fatalf("%v was never appended: %q", e.ID, e.Payload)
+			}
+		}
+	})
 }

@@ -3,6 +3,7 @@
 package spool
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -145,4 +146,49 @@ func TestWhatAReaderGotAfterAKillSurvivesAPowerCut(t *testing.T) {
 	r = mustReader(t, s, "join")
 	defer r.Close()
 	same(t, "after the power cut", drain(t, s, r), want)
+}
+
+func TestARealFullDiskLosesNothingAndGoesOn(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Fatal("tests with the tag root mount file systems: run them as root")
+	}
+	at := t.TempDir()
+	if err := unix.Mount("tmpfs", at, "tmpfs", 0, "size=64k"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(at, unix.MNT_DETACH) })
+	s := mustOpen(t, Config{Dir: filepath.Join(at, "spool"), SegmentSize: 8 << 10, MaxSize: 1 << 20})
+	defer s.Close()
+	r := mustReader(t, s, "join")
+	defer r.Close()
+	var want []string
+	var err error
+	for i := 0; err == nil; i++ {
+		want = append(want, fmt.Sprintf("%d %0700d", i, i))
+		_, err = s.Commit(t.Context(), []byte(want[i]))
+	}
+	if !errors.Is(err, unix.ENOSPC) || len(want) < 60 {
+		t.Fatal(len(want), err)
+	}
+	got := entries(t, s, r)
+	if len(got) < len(want)-12 || len(got) > len(want) {
+		t.Fatalf("%d of %d are delivered", len(got), len(want))
+	}
+	if err := r.Commit(got[len(got)-1].ID); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, s, func() bool { return len(s.segments) == 1 })
+	mustCommit(t, s, "there is room")
+	for _, e := range entries(t, s, r) {
+		got = append(got, e)
+	}
+	want = append(want, "there is room")
+	if len(got) != len(want) {
+		t.Fatalf("%d of %d are delivered", len(got), len(want))
+	}
+	for i, e := range got {
+		if string(e.Payload) != want[i] || e.Lost > 0 {
+			t.Fatalf("entry %d is %v %q", i, e.ID, e.Payload)
+		}
+	}
 }
