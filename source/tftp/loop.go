@@ -262,14 +262,34 @@ func (l *loop) stranger(a *lane.Lane[transfer], from *udp.Addr, p []byte) {
 	}
 }
 
-// faults ends the transfers whose clients' ports are closed.
+// mostLate bounds what is taken off a lane before a fault counts.
+const mostLate = 64
+
+// faults ends the transfers whose clients' ports are closed. What a client said
+// before it closed its port comes first: one that sends an ERROR and goes has
+// broken off, and a last ACK makes a read complete.
 func (l *loop) faults(a *lane.Lane[transfer]) {
+	var gone []*transfer
 	var f udp.Fault
 	for a.Socket.IsOpen() && a.Socket.Fault(&f) {
 		if !f.Gone() {
 			continue
 		}
 		if t := l.table.on(f.About.AddrPort(), a); t != nil {
+			gone = append(gone, t)
+		}
+	}
+	if len(gone) == 0 {
+		return
+	}
+	// The first Receive after a fault may fail with its errno (man 7 ip, IP_RECVERR).
+	for tries, empty := 0, 0; tries < mostLate && empty < 2 && a.Socket.IsOpen(); tries++ {
+		if !l.receive(a, false) {
+			empty++
+		}
+	}
+	for _, t := range gone {
+		if !t.ended {
 			l.perform(t, t.machine().Gone(l.now))
 		}
 	}

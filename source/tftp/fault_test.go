@@ -1,0 +1,28 @@
+package tftp
+
+import (
+	"strconv"
+	"testing"
+
+	"tallyman"
+	"tallyman/source/tftp/packet"
+)
+
+// A client that breaks off sends an ERROR and closes its port; the DATA that was on its way then meets a closed port. The kernel tells the
+// server of both at once.
+func TestErrorBeforeAClosedPortIsWhatTheClientSaid(t *testing.T) {
+	r := serve(t)
+	for i := range 40 {
+		name := "file" + strconv.Itoa(i)
+		content := r.put(t, name, 5000)
+		c := r.client(t)
+		c.ask(packet.RRQ, name)
+		c.wantData(1, content[:512])
+		c.ack(1) // DATA 2 comes before or after the port is closed
+		c.reply(packet.AppendError(nil, packet.Error{Code: packet.DiskFull, Text: "no space on flash"}))
+		c.conn.Close()
+		if e := r.memory.await(t, tallyman.KindClosed, name); e.Reason != tallyman.ClientError {
+			t.Fatalf("%s ended as %s (%s)", name, e.Reason, e.Err)
+		}
+	}
+}
