@@ -6,6 +6,7 @@ import (
 
 	"tallyman"
 	"tallyman/source/tftp/packet"
+	"tallyman/source/tftp/record"
 )
 
 // A client that breaks off sends an ERROR and closes its port; the DATA that was on its way then meets a closed port. The kernel tells the
@@ -24,5 +25,14 @@ func TestErrorBeforeAClosedPortIsWhatTheClientSaid(t *testing.T) {
 		if e := r.memory.await(t, tallyman.KindClosed, name); e.Reason != tallyman.ClientError {
 			t.Fatalf("%s ended as %s (%s)", name, e.Reason, e.Err)
 		}
+	}
+}
+
+func TestStoredUploadThatDalliesTellsNothingMore(t *testing.T) {
+	m := &memory{news: make(chan struct{})}
+	up := &transfer{op: tallyman.OpPut, heard: true, opened: true, stored: true}
+	up.tell(record.New(m, "lab", tallyman.Proc{}), 0)
+	if len(m.all) != 0 || up.tellAt == 0 {
+		t.Errorf("%d pieces of evidence, due again at %v", len(m.all), up.tellAt)
 	}
 }

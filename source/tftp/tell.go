@@ -16,10 +16,11 @@ const (
 )
 
 // tell says what is due: that a transfer runs, or how far it is. Of a client
-// that has not answered yet, and may not exist, only the end is told.
+// that has not answered yet, and may not exist, only the end is told; of an
+// upload that is stored and dallies, nothing more.
 func (t *transfer) tell(w *record.Scribe, now time.Duration) {
 	t.tellAt = now + progressEvery
-	if !t.heard {
+	if !t.heard || t.stored {
 		return
 	}
 	a := t.about()
