@@ -4,10 +4,13 @@
 //
 // It promises:
 //   - A line is one record, the same JSON as the API gives; a name from the network cannot break a line.
-//   - Several writers, of this process and others, never mix lines: the file is locked (flock(2)) while a batch is written, and a batch is appended whole.
-//   - What is in the file stays: nothing is truncated but the torn end of a batch of our own that the disk did not take whole.
+//   - Several writers, of this process and others, never mix lines: the file is locked (flock(2)) while a batch is written, and a batch is appended
+//     whole. Between batches nobody holds the lock; who waits for it waits as long as the context allows.
+//   - What is in the file stays: nothing is truncated but the torn end of a batch of our own that the disk did not take whole, and that only while
+//     nothing stands behind it.
 //   - A line that was cut by a crash of a former run is ended, so that ours begin on lines of their own.
 //   - A file that somebody moved away (logrotate) is made anew at Reopen.
+//   - A rotation that fails loses no record: the file grows until one works.
 //
 // A batch that comes again after a crash is written again: records carry their id and rev. It leaves pace and retries to the pipe.
 package jsonl
@@ -17,9 +20,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
+	"log/slog"
 	"os"
-	"strconv"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -29,9 +31,11 @@ import (
 
 // Config is the section jsonl.
 type Config struct {
-	File    string // where lines go; the folder must exist
-	MaxSize int64  // bytes at which the file is renamed to FILE.1 and a new one begun; 0 = never
-	Keep    int    // how many renamed files stay; 0 means 5
+	File    string       // where lines go; the folder must exist
+	MaxSize int64        // bytes at which the file is renamed to FILE.1 and a new one begun; 0 = never
+	Keep    int          // how many renamed files stay; 0 means 5
+	Sync    bool         // fdatasync(2) each batch before Write returns; after a failed one the batch comes again, so lines may stand twice
+	Log     *slog.Logger // told when a rotation fails; nil = silent
 }
 
 const defaultKeep = 5
@@ -51,9 +55,10 @@ func (c Config) Validate() error {
 type Sink struct {
 	cfg Config
 
-	mu   sync.Mutex
-	file *os.File
-	buf  []byte
+	mu    sync.Mutex
+	file  *os.File
+	buf   []byte
+	stuck bool // the newest rotation failed
 }
 
 // Open opens the file for appending, or makes it with mode 0640.
@@ -64,6 +69,9 @@ func Open(cfg Config) (*Sink, error) {
 	if cfg.Keep == 0 {
 		cfg.Keep = defaultKeep
 	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
 	s := &Sink{cfg: cfg}
 	if err := s.open(); err != nil {
 		return nil, err
@@ -71,10 +79,14 @@ func Open(cfg Config) (*Sink, error) {
 	return s, nil
 }
 
+// open opens, or makes, the file that has the name. After an error the old one stays.
 func (s *Sink) open() error {
 	f, err := os.OpenFile(s.cfg.File, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o640)
 	if err != nil {
 		return fmt.Errorf("open file of records: %w", err)
+	}
+	if s.file != nil {
+		_ = s.file.Close() // a lock goes with it
 	}
 	s.file = f
 	return nil
@@ -84,11 +96,7 @@ func (s *Sink) open() error {
 func (s *Sink) Reopen() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	old := s.file
-	if err := s.open(); err != nil {
-		return err
-	}
-	return old.Close()
+	return s.open()
 }
 
 // Close ends the writing.
@@ -98,8 +106,9 @@ func (s *Sink) Close() error {
 	return s.file.Close()
 }
 
-// Write appends the records of the batch. After an error none of them is in the file, unless the disk refuses even to cut it back, which the error says.
-func (s *Sink) Write(_ context.Context, b tallyman.Batch) error {
+// Write appends the records of the batch. After an error none of them is in the file, unless the disk refuses even to cut it back or to sync it, which
+// the error says. It waits for other processes as long as ctx allows.
+func (s *Sink) Write(ctx context.Context, b tallyman.Batch) error {
 	if len(b.Records) == 0 {
 		return nil
 	}
@@ -113,85 +122,53 @@ func (s *Sink) Write(_ context.Context, b tallyman.Batch) error {
 		}
 		s.buf = append(append(s.buf, line...), '\n')
 	}
-	unlock, err := s.lock()
-	if err != nil {
+	if err := s.lock(ctx); err != nil {
 		return err
 	}
-	err = s.append(s.buf)
-	unlock()
-	return err
+	defer s.unlock()
+	if err := s.makeRoom(ctx, int64(len(s.buf))); err != nil {
+		return err
+	}
+	return s.append(s.buf)
 }
 
-// lock keeps other writers away, and turns to the file that has the name now: another process may have rotated it.
-func (s *Sink) lock() (unlock func(), err error) {
-	for {
-		if err := unix.Flock(int(s.file.Fd()), unix.LOCK_EX); err != nil {
-			return nil, fmt.Errorf("lock %s: %w", s.cfg.File, err)
-		}
-		current, err := s.isCurrent()
-		if err != nil {
-			_ = unix.Flock(int(s.file.Fd()), unix.LOCK_UN)
-			return nil, err
-		}
-		if current {
-			locked := s.file
-			return func() { _ = unix.Flock(int(locked.Fd()), unix.LOCK_UN) }, nil
-		}
-		old := s.file
-		if err := s.open(); err != nil {
-			return nil, err
-		}
-		_ = old.Close() // the lock goes with it
-	}
-}
-
-// isCurrent reports whether our file still has the name, or was moved away by a hand that will call Reopen: then it stays ours until then.
-func (s *Sink) isCurrent() (bool, error) {
-	ours, err := s.file.Stat()
-	if err != nil {
-		return false, fmt.Errorf("look at %s: %w", s.cfg.File, err)
-	}
-	named, err := os.Stat(s.cfg.File)
-	if errors.Is(err, fs.ErrNotExist) {
-		return true, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("look at %s: %w", s.cfg.File, err)
-	}
-	return os.SameFile(ours, named), nil
-}
-
-// append writes at the end of the locked file; before it, a file that is large enough is moved away.
+// append writes at the end of the locked file, in one write(2).
 func (s *Sink) append(lines []byte) error {
 	size, torn, err := s.end()
 	if err != nil {
 		return err
 	}
-	if s.cfg.MaxSize > 0 && size > 0 && size+int64(len(lines)) > s.cfg.MaxSize {
-		if err := s.rotate(); err != nil {
-			return err
-		}
-		defer func(locked *os.File) { _ = locked.Close() }(s.file)
-		if err := s.open(); err != nil {
-			return err
-		}
-		if err := unix.Flock(int(s.file.Fd()), unix.LOCK_EX); err != nil {
-			return fmt.Errorf("lock %s: %w", s.cfg.File, err)
-		}
-		if size, torn, err = s.end(); err != nil {
-			return err
-		}
-	}
 	if !torn {
 		lines = lines[1:]
 	}
-	if _, err := s.file.Write(lines); err != nil {
-		if cut := s.file.Truncate(size); cut != nil {
-			return fmt.Errorf("append to %s: %w; and half of a batch stays in it: %w", s.cfg.File, err, cut)
+	if n, err := s.file.Write(lines); err != nil {
+		err = fmt.Errorf("append to %s: %w", s.cfg.File, err)
+		if cut := s.takeBack(size, int64(n)); cut != nil {
+			return fmt.Errorf("%w; and half of a batch stays in it: %w", err, cut)
 		}
-		return fmt.Errorf("append to %s: %w", s.cfg.File, err)
+		return err
+	}
+	if s.cfg.Sync {
+		if err := unix.Fdatasync(int(s.file.Fd())); err != nil {
+			return fmt.Errorf("sync %s: %w", s.cfg.File, err)
+		}
 	}
 	return nil
+}
+
+// takeBack cuts off the n bytes that we have just written, unless somebody who heeds no lock has written behind them.
+func (s *Sink) takeBack(size, n int64) error {
+	if n == 0 {
+		return nil
+	}
+	st, err := s.file.Stat()
+	if err != nil {
+		return err
+	}
+	if st.Size() != size+n {
+		return errors.New("somebody else has written behind it")
+	}
+	return s.file.Truncate(size)
 }
 
 // end returns the size of the file, and whether its last line is torn.
@@ -208,21 +185,4 @@ func (s *Sink) end() (size int64, torn bool, err error) {
 		return 0, false, fmt.Errorf("read the end of %s: %w", s.cfg.File, err)
 	}
 	return st.Size(), last[0] != '\n', nil
-}
-
-// rotate moves FILE to FILE.1, FILE.1 to FILE.2 and so on; the one beyond Keep goes.
-func (s *Sink) rotate() error {
-	name := func(n int) string { return s.cfg.File + "." + strconv.Itoa(n) }
-	if err := os.Remove(name(s.cfg.Keep)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("rotate: %w", err)
-	}
-	for n := s.cfg.Keep - 1; n >= 1; n-- {
-		if err := os.Rename(name(n), name(n+1)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("rotate: %w", err)
-		}
-	}
-	if err := os.Rename(s.cfg.File, name(1)); err != nil {
-		return fmt.Errorf("rotate: %w", err)
-	}
-	return nil
 }
