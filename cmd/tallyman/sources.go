@@ -126,7 +126,7 @@ func tftpConfig(cfg config.Config) tftp.Config {
 	t := tftp.Defaults()
 	t.Listen = string(c.Listen)
 	t.GiveUp, t.Drain = time.Duration(c.GiveUp), time.Duration(cfg.Drain)
-	t.MaxReadWindow, t.TrimNames = int(c.MaxWindowBytes), c.Map == "strip-garbage"
+	t.MaxReadWindow, t.TrimNames, t.SinglePort = int(c.MaxWindowBytes), c.Map == "strip-garbage", c.SinglePort
 	return t
 }
 
