@@ -270,3 +270,9 @@ func (w *watch) awaitSystem(fits func(system) bool) system {
 		}
 	}
 }
+
+func (w *watch) gapCount() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.gaps
+}

@@ -1,0 +1,155 @@
+//go:build real
+
+package real
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// forger sends UDP packets whose source address is made up (raw(7): the sender writes the IP header).
+type forger struct {
+	t  testing.TB
+	fd int
+	to netip.AddrPort
+}
+
+func (p *pair) forger(to netip.AddrPort) *forger {
+	p.t.Helper()
+	f := &forger{t: p.t, to: to}
+	inside(p.t, p.clients, func() {
+		var err error
+		if f.fd, err = unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW); err != nil {
+			p.t.Fatal(err)
+		}
+	})
+	p.t.Cleanup(func() { _ = unix.Close(f.fd) })
+	return f
+}
+
+// send sends one payload as if from the address. The kernel fills in the IP checksum; a UDP checksum of 0 is none (RFC 768).
+func (f *forger) send(from netip.AddrPort, payload []byte) {
+	b := make([]byte, 28, 28+len(payload))
+	b[0], b[8], b[9] = 0x45, 64, unix.IPPROTO_UDP
+	binary.BigEndian.PutUint16(b[2:], uint16(28+len(payload)))
+	copy(b[12:], from.Addr().AsSlice())
+	copy(b[16:], f.to.Addr().AsSlice())
+	binary.BigEndian.PutUint16(b[20:], from.Port())
+	binary.BigEndian.PutUint16(b[22:], f.to.Port())
+	binary.BigEndian.PutUint16(b[24:], uint16(8+len(payload)))
+	err := unix.Sendto(f.fd, append(b, payload...), 0, &unix.SockaddrInet4{Addr: f.to.Addr().As4()})
+	if err != nil && err != unix.ENOBUFS {
+		f.t.Errorf("send a forged packet: %v", err)
+	}
+}
+
+// flood sends n read requests for a file, each from another address of 10.128.0.0/9.
+func (f *forger) flood(n, first int, name string) {
+	request := []byte("\x00\x01" + name + "\x00octet\x00")
+	for i := range n {
+		host := uint32(10)<<24 | 1<<23 | uint32(first+i)
+		f.send(netip.AddrPortFrom(netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, host))), uint16(1024+i%60000)), request)
+	}
+}
+
+// memory is the resident memory of a process in bytes (proc(5)).
+func memory(t testing.TB, pid int) int64 {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(b), "VmRSS:")
+	kb, err := strconv.ParseInt(strings.Fields(after)[0], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kb << 10
+}
+
+// gauge looks at the memory of a process again and again, and returns a function that stops and tells the most that it saw.
+func gauge(t testing.TB, pid int) (most func() int64) {
+	stop, done := make(chan struct{}), make(chan int64)
+	go func() {
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		peak := int64(0)
+		for {
+			select {
+			case <-stop:
+				done <- peak
+				return
+			case <-tick.C:
+				peak = max(peak, memory(t, pid))
+			}
+		}
+	}()
+	return func() int64 { close(stop); return <-done }
+}
+
+func TestAFloodOfForgedRequestsCostsNoMemoryAndShutsNobodyOut(t *testing.T) {
+	p := newPair(t, "flood")
+	s := p.serve("give_up: 10s")
+	command(t, "ip", "-n", p.servers, "route", "add", "default", "via", p.client.String())
+	content := noise(1, 20_000)
+	s.file("boot.bin", content)
+	const forged = 100_000
+	var peaks []int64
+	for wave, name := range []string{"boot.bin", "boot.bin", "boot.bin", "missing.bin"} {
+		f, most := p.forger(s.addr), gauge(t, s.pid())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			f.flood(forged, wave*forged, name)
+		}()
+		served := serveMeanwhile(t, p, s, content, ended)
+		peaks = append(peaks, most())
+		if served < 4 {
+			t.Errorf("%d real clients were served", served)
+		}
+		t.Logf("%d forged requests for %s: %d real clients served meanwhile, memory up to %d MiB", forged, name, served, peaks[wave]>>20)
+	}
+	if grown := peaks[2] - peaks[0]; grown > 16<<20 {
+		t.Errorf("the third wave of requests took %d MiB more than the first", grown>>20)
+	}
+	if peaks[3] > 256<<20 { // each refusal is a record: the ledger works on them
+		t.Errorf("requests for a missing file took %d MiB", peaks[3]>>20)
+	}
+}
+
+// serveMeanwhile lets four real clients fetch a file again and again until the flood has ended, and counts the transfers.
+func serveMeanwhile(t *testing.T, p *pair, s *server, content []byte, ended <-chan struct{}) (served int) {
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	for range 4 {
+		d := p.device(s)
+		all.Go(func() {
+			for {
+				b, err := d.get("boot.bin")
+				if err != nil || !bytes.Equal(b, content) {
+					t.Errorf("a real client gets %d bytes, %v", len(b), err)
+				}
+				mu.Lock()
+				served++
+				mu.Unlock()
+				select {
+				case <-ended:
+					return
+				default:
+				}
+			}
+		})
+	}
+	all.Wait()
+	return served
+}
