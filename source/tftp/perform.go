@@ -47,6 +47,9 @@ func (l *loop) perform(t *transfer, do engine.Do) {
 	case do.SendError:
 		l.sendError(t.lane, &t.peer, do.Error)
 	}
+	if t.op == tallyman.OpPut && !t.ended && !do.Done && (do.Ack || do.Last || t.sink.Full()) {
+		l.pump(t) // while the client sends its next window
+	}
 	switch {
 	case t.ended:
 	case do.Done:
@@ -117,6 +120,7 @@ func (l *loop) sendBlocks(t *transfer, from uint64, count int) *Refusal {
 		if l.flush(t, data, from, n); t.ended {
 			return nil
 		}
+		t.source.Sum(data, int64(from-1)*int64(size))
 		from += uint64(n)
 		count -= n
 	}

@@ -127,16 +127,21 @@ func (h *thread) send(block uint64) bool {
 	size := int64(h.t.grant.BlockSize)
 	off := int64(block-1) * size
 	want := min(size, h.t.source.Size-off)
+	var fresh []byte
 	if off < h.base || off+want > h.base+h.held {
-		n := min(int64(len(h.buf)-packet.HeaderLen), h.t.source.Size-off)
-		if h.t.source.Fill(h.buf[packet.HeaderLen:packet.HeaderLen+n], off) != nil {
+		var err error
+		if fresh, err = h.t.source.Load(h.buf[packet.HeaderLen:], off, off); err != nil {
 			return false
 		}
-		h.base, h.held = off, n
+		h.base, h.held = off, int64(len(fresh))
 	}
 	at := off - h.base
 	packet.AppendData(h.buf[at:at], uint16(block))
-	return h.t.lane.Socket.Send(h.buf[at:at+packet.HeaderLen+want], &h.t.peer) == nil
+	if h.t.lane.Socket.Send(h.buf[at:at+packet.HeaderLen+want], &h.t.peer) != nil {
+		return false
+	}
+	h.t.source.Sum(fresh, off)
+	return true
 }
 
 // setNap makes the lane wait about as long as the machine does. It is a system

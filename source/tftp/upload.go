@@ -16,7 +16,6 @@ func (l *loop) take(t *transfer, payload []byte, last bool) *Refusal {
 	if size := t.sink.Size(); l.cfg.MaxSize > 0 && size > l.cfg.MaxSize {
 		return l.tooLarge(size)
 	}
-	l.pump(t)
 	return nil
 }
 
@@ -44,7 +43,7 @@ func (l *loop) pump(t *transfer) {
 // last ACK waits for it to be on stable storage.
 func (l *loop) stored(t *transfer) *tallyman.Evidence {
 	a, end := t.about(), t.end()
-	end.Reason, end.Size, end.Digest = tallyman.Stored, t.sink.Size(), t.sink.Digest()
+	end.Reason, end.Size = tallyman.Stored, t.sink.Size()
 	if announced := t.grant.Announced; announced >= 0 && end.Outcome.Bytes > announced {
 		end.Reason = tallyman.AnnouncedSize
 	}

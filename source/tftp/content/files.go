@@ -9,7 +9,7 @@
 // change meanwhile, that an Upload is worked on by one worker at a time and in
 // order, and that a stored upload has its closing evidence on stable storage
 // before anybody is told (promise 1 of the design). Nothing here waits for a disk
-// but Reading.Load, Reading.Fill and the workers. Names, policies and temporary
+// but Reading.Load and the workers. Names, policies and temporary
 // files it leaves to Files.
 package content
 

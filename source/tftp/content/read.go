@@ -61,27 +61,40 @@ func (s *Reading) WireSize() int64 {
 
 // Load returns up to len(buf) wire bytes from position off on; fewer only at
 // the end. They stand in buf or in memory that lasts until the next Load.
-// acked is the position up to which nothing is asked for again.
+// acked is the position up to which nothing is asked for again. When they are
+// on their way they go to Sum.
 func (s *Reading) Load(buf []byte, off, acked int64) ([]byte, error) {
 	if s.text != nil {
 		return s.loadText(len(buf), off, acked)
 	}
 	buf = buf[:min(int64(len(buf)), max(s.Size-off, 0))]
-	return buf, s.Fill(buf, off)
+	return buf, s.fill(buf, off)
 }
 
-// Fill reads file bytes from position off on and digests what is new. It fails
-// when there are fewer than len(buf).
-func (s *Reading) Fill(buf []byte, off int64) error {
+// fill reads file bytes; fewer than len(buf) are an error.
+func (s *Reading) fill(buf []byte, off int64) error {
 	if len(buf) == 0 {
 		return nil
 	}
-	if n, err := s.File.ReadAt(buf, off); n < len(buf) {
-		if err == nil || err == io.EOF || err == io.ErrUnexpectedEOF {
-			err = &Refusal{Reason: tallyman.IOError, Text: "the file became shorter while it was read"}
-		}
-		return err
+	n, err := s.File.ReadAt(buf, off)
+	switch {
+	case n == len(buf):
+		return nil
+	case err == nil || err == io.EOF || err == io.ErrUnexpectedEOF:
+		return &Refusal{Reason: tallyman.IOError, Text: "the file became shorter while it was read"}
 	}
+	return err
+}
+
+// Sum digests what Load returned, as far as it is new. It is not part of Load
+// because the client need not wait for it.
+func (s *Reading) Sum(buf []byte, off int64) {
+	if s.text == nil {
+		s.add(buf, off)
+	}
+}
+
+func (s *Reading) add(buf []byte, off int64) {
 	end := off + int64(len(buf))
 	switch {
 	case s.summed < 0 || end <= s.summed || off > s.summed:
@@ -95,7 +108,6 @@ func (s *Reading) Fill(buf []byte, off int64) error {
 		s.sum.Write(buf[s.summed-off:])
 		s.summed = end
 	}
-	return nil
 }
 
 func (s *Reading) loadText(n int, off, acked int64) ([]byte, error) {
@@ -121,9 +133,10 @@ func (s *Reading) convert() error {
 		t.chunk = make([]byte, textChunk)
 	}
 	in := t.chunk[:min(textChunk, s.Size-t.read)]
-	if err := s.Fill(in, t.read); err != nil {
+	if err := s.fill(in, t.read); err != nil {
 		return err
 	}
+	s.add(in, t.read)
 	t.read += int64(len(in))
 	var out [2*textChunk + 1]byte // every byte a pair, and half a pair from before
 	written, _ := t.encoder.Encode(out[:], in)

@@ -2,6 +2,8 @@ package content
 
 import (
 	"context"
+	"crypto/sha256"
+	"hash"
 	"sync"
 	"time"
 
@@ -24,6 +26,7 @@ type Job struct {
 
 	act    act
 	upload Upload
+	sum    hash.Hash
 	chunks [][]byte
 	closed *tallyman.Evidence // of finishing
 }
@@ -90,6 +93,7 @@ func (w *Workers) do(j *Job) error {
 		return nil
 	}
 	for _, c := range j.chunks {
+		j.sum.Write(c)
 		if _, err := j.upload.Write(c); err != nil {
 			return err
 		}
@@ -101,6 +105,7 @@ func (w *Workers) do(j *Job) error {
 		return err
 	}
 	j.closed.Time = tallyman.Clean(time.Now())
+	j.closed.Digest = sumText([sha256.Size]byte(j.sum.Sum(nil)))
 	if err := w.to.Commit(context.Background(), *j.closed); err != nil {
 		return &Refusal{Reason: tallyman.DiskFull, Text: "stored, but the record of it is not: " + err.Error()}
 	}

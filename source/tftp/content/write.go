@@ -18,13 +18,13 @@ const (
 	chunksWaiting = 4
 )
 
-// Writing gathers and digests what an upload brings. It is filled where packets
-// arrive, packet by packet, because the bytes are at hand there while the client
-// is busy sending the next ones; workers empty it.
+// Writing gathers what an upload brings: filled where packets arrive, emptied by
+// workers. They digest it too, because it costs about as much as all the rest and
+// the thread that takes packets is the one that clients wait for.
 type Writing struct {
 	Upload Upload
 
-	sum     hash.Hash
+	sum     hash.Hash         // of the workers
 	decoder *netascii.Decoder // of netascii
 	chunk   []byte            // being filled
 	size    int               // of a chunk
@@ -52,9 +52,6 @@ func (w *Writing) Text() bool { return w.decoder != nil }
 // Size is how many bytes of the file were taken.
 func (w *Writing) Size() int64 { return w.bytes }
 
-// Digest is that of all that was taken.
-func (w *Writing) Digest() tallyman.Digest { return sumText([sha256.Size]byte(w.sum.Sum(nil))) }
-
 // Take appends a payload, which is not kept; last says that it is the final one.
 func (w *Writing) Take(payload []byte, last bool) {
 	if w.chunk == nil {
@@ -72,7 +69,6 @@ func (w *Writing) Take(payload []byte, last bool) {
 	} else {
 		w.chunk = append(w.chunk, payload...)
 	}
-	w.sum.Write(w.chunk[before:])
 	w.bytes += int64(len(w.chunk) - before)
 	w.last = last
 	if len(w.chunk) >= w.size-len(payload) || last {
@@ -90,7 +86,7 @@ func (w *Writing) Drop() { w.full, w.last, w.drop = nil, false, true }
 // Next is the next job for a worker, false when there is none or one is under
 // way. of comes back with it. closed is asked for the evidence of a whole upload.
 func (w *Writing) Next(of any, closed func() *tallyman.Evidence) (Job, bool) {
-	j := Job{Of: of, upload: w.Upload, chunks: w.full}
+	j := Job{Of: of, upload: w.Upload, sum: w.sum, chunks: w.full}
 	switch {
 	case w.busy:
 		return Job{}, false
@@ -108,6 +104,12 @@ func (w *Writing) Next(of any, closed func() *tallyman.Evidence) (Job, bool) {
 // Back takes a job that a worker has done.
 func (w *Writing) Back(j *Job) {
 	w.busy = false
+	switch j.act {
+	case finishing:
+		w.last = false
+	case dropping:
+		w.drop = false
+	}
 	if w.spare == nil && j.act == writing && len(j.chunks) > 0 {
 		w.spare = j.chunks[0][:0]
 	}

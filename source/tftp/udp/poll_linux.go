@@ -3,6 +3,7 @@ package udp
 import (
 	"encoding/binary"
 	"fmt"
+	"runtime"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -16,6 +17,7 @@ type Poll struct {
 	fd     int
 	wake   int
 	awake  atomic.Bool
+	single bool // there is one processor, and others need it
 	events [256]unix.EpollEvent
 	n      int
 }
@@ -41,7 +43,7 @@ func NewPoll() (*Poll, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("create eventfd: %w", err)
 	}
-	p := &Poll{fd: fd, wake: wake}
+	p := &Poll{fd: fd, wake: wake, single: runtime.GOMAXPROCS(0) == 1}
 	if err := p.add(wake, wakeToken); err != nil {
 		p.Close()
 		return nil, err
@@ -90,29 +92,33 @@ func (p *Poll) Remove(s Socket) {
 		uintptr(unsafe.Pointer(&e)), 0, 0)
 }
 
+// briefly is how long Wait keeps its processor. Traffic has shorter gaps than
+// that, and the runtime's monitor, which takes processors from whoever waits in a
+// system call, then has nothing to do: it would wake each 20 us (runtime/proc.go,
+// sysmon). A signal of the runtime ends such a wait at once, so that it holds nobody up.
+const briefly = time.Millisecond
+
 // Wait waits until a socket has something, Wake is called or d has passed
 // (below 0: for ever; rounded up to milliseconds), and returns the number of events.
 func (p *Poll) Wait(d time.Duration) int {
-	p.n = p.wait(0)
-	if p.n == 0 && d != 0 {
-		p.n = p.wait(d)
-	}
-	return p.n
-}
-
-func (p *Poll) wait(d time.Duration) int {
 	events := uintptr(unsafe.Pointer(&p.events[0]))
-	var n uintptr
-	var errno unix.Errno
-	if d == 0 {
-		n, _, errno = unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), events, uintptr(len(p.events)), 0, 0, 0)
-	} else {
-		n, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), events, uintptr(len(p.events)), uintptr(milliseconds(d)), 0, 0)
+	most := uintptr(len(p.events))
+	first := d
+	if d < 0 || d > briefly {
+		first = briefly
+	}
+	if p.single {
+		first = 0
+	}
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), events, most, uintptr(milliseconds(first)), 0, 0)
+	if errno == 0 && n == 0 && first != d {
+		n, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), events, most, uintptr(milliseconds(d)), 0, 0)
 	}
 	if errno != 0 { // EINTR alone can happen here (man 2 epoll_wait): nothing came
-		return 0
+		n = 0
 	}
-	return int(n)
+	p.n = int(n)
+	return p.n
 }
 
 // Event is number i of the last Wait; false for the wake-up, which it takes down.
