@@ -27,13 +27,9 @@ type Reader struct {
 	file *os.File
 	scan scan
 	out  []Entry
-	bad  int // read errors in a row
 
 	lost uint64 // places delivered as holes; under s.mu
 }
-
-// readTries is how often a block that the disk cannot read is tried before it becomes a hole. The consumer waits between its tries.
-const readTries = 3
 
 // Reader opens the reader of that name, behind its mark. A name that the spool does not know begins at the oldest entry, and from now on
 // holds back the removal of segments, over restarts too, until Forget. One Reader of a name can be open at a time.
@@ -61,8 +57,8 @@ func (s *Spool) Reader(name string) (*Reader, error) {
 }
 
 // Next waits until an entry is durable and returns up to limit of them; a hole and the entry behind it come together, so there may be one
-// more. It fails with ctx, with ErrClosed, with the poison once all that is durable is delivered, and while a block cannot be read: then it may
-// be called again, and the third failure makes the block a hole.
+// more. It fails with ctx, with ErrClosed, when a segment cannot be opened (too many open files; it may be called again), and with the poison once all
+// that is durable is delivered.
 func (r *Reader) Next(ctx context.Context, limit int) ([]Entry, error) {
 	for {
 		if err := r.s.failed(); errors.Is(err, ErrClosed) {
@@ -77,7 +73,7 @@ func (r *Reader) Next(ctx context.Context, limit int) ([]Entry, error) {
 			return nil, fmt.Errorf("read spool: %w", err)
 		}
 		err = r.s.await(ctx, func() (bool, error) {
-			if _, ok := r.s.holding(r.at); ok {
+			if !r.s.synced.before(r.at) {
 				return true, nil
 			}
 			return false, r.s.err
@@ -103,13 +99,16 @@ func (r *Reader) collect(limit int) error {
 	for len(r.out) < limit {
 		r.s.mu.Lock()
 		g, ok := r.s.holding(r.at)
+		synced := r.s.synced
 		r.s.mu.Unlock()
-		if !ok {
+		if !ok { // no segment has it, and yet it may have been given: lost at the begin of an epoch
+			if !synced.before(r.at) {
+				r.enter(synced.epoch)
+				r.hole(synced.seq)
+			}
 			return nil
 		}
-		if r.at.epoch < g.epoch {
-			r.at = place{g.epoch, 1}
-		}
+		r.enter(g.epoch)
 		r.hole(g.first - 1)
 		if err := r.turnTo(g); errors.Is(err, fs.ErrNotExist) {
 			r.hole(g.last)
@@ -122,6 +121,13 @@ func (r *Reader) collect(limit int) error {
 		}
 	}
 	return nil
+}
+
+// enter goes to the first place of an epoch, if the reader is still in an earlier one.
+func (r *Reader) enter(epoch uint32) {
+	if r.at.epoch < epoch {
+		r.at = place{epoch, 1}
+	}
 }
 
 // hole delivers the places from the next one to the last given, if there are any, as lost.
@@ -149,7 +155,7 @@ func (r *Reader) turnTo(g segment) error {
 		return err
 	}
 	r.file, r.seg = f, g.start()
-	r.scan = newScan(probe{&r.s.disk, f}, seedOf(r.s.agent, g.epoch), g.end, r.scan.buf)
+	r.scan = newScan(patient{probe{&r.s.disk, f}}, seedOf(r.s.agent, g.epoch), g.end, r.scan.buf)
 	return nil
 }
 
@@ -176,7 +182,7 @@ func (r *Reader) walk(g segment, limit int) (done bool, err error) {
 			if len(r.out) > 0 {
 				return true, nil
 			}
-			if err := r.fill(); err != nil {
+			if err := r.scan.fill(); err != nil {
 				return true, err
 			}
 		case foundEnd:
@@ -185,23 +191,6 @@ func (r *Reader) walk(g segment, limit int) (done bool, err error) {
 		}
 	}
 	return true, nil
-}
-
-// fill reads on; what the disk refuses readTries times is read as zeros.
-func (r *Reader) fill() error {
-	err := r.scan.fill()
-	if err != nil && r.bad+1 >= readTries {
-		whole := r.scan.file
-		r.scan.file = patient{probe{&r.s.disk, r.file}}
-		err = r.scan.fill()
-		r.scan.file = whole
-	}
-	if err != nil {
-		r.bad++
-		return err
-	}
-	r.bad = 0
-	return nil
 }
 
 // Close gives the name free. The mark stays.

@@ -273,8 +273,9 @@ func TestANewEpochCountsFromOneAndKeepsWhatWasThere(t *testing.T) {
 	waitFor(t, s, func() bool { return len(s.segments) == 1 })
 }
 
-func TestAnUnreadableBlockIsAnErrorTwiceAndThenAHole(t *testing.T) {
+func TestAnUnreadableBlockIsAHoleAndTheRestIsDelivered(t *testing.T) {
 	cfg := small(t.TempDir())
+	cfg.SegmentSize, cfg.MaxSize = 64<<10, 1<<20
 	var f faults
 	cfg.Step = f.step
 	s := mustOpen(t, cfg)
@@ -282,15 +283,52 @@ func TestAnUnreadableBlockIsAnErrorTwiceAndThenAHole(t *testing.T) {
 	r := mustReader(t, s, "join")
 	mustCommit(t, s, texts(1, 20)...)
 	f.set("read", syscall.EIO)
-	for range readTries - 1 {
-		if _, err := r.Next(t.Context(), 10); !errors.Is(err, syscall.EIO) {
-			t.Fatal(err)
-		}
-	}
-	same(t, "third", drain(t, s, r), []string{"hole 20"})
+	same(t, "unreadable", drain(t, s, r), []string{"hole 20"})
 	f.set("read", nil)
 	mustCommit(t, s, "readable")
 	same(t, "next", drain(t, s, r), []string{"readable"})
+}
+
+func TestTheNewestPlaceIsReachedWithoutAnotherEntry(t *testing.T) {
+	dir := t.TempDir()
+	s := mustOpen(t, small(dir))
+	f := func(what string, want ...string) {
+		t.Helper()
+		r := mustReader(t, s, "join")
+		defer r.Close()
+		var got []string
+		for newest := s.Status().Newest; len(got) == 0 || r.at.before(place{newest.Epoch, newest.Seq + 1}); {
+			es, err := r.Next(t.Context(), 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range es {
+				if e.Lost > 0 {
+					got = append(got, fmt.Sprint("hole ", e.Lost))
+				} else {
+					got = append(got, string(e.Payload))
+				}
+			}
+		}
+		same(t, what, got, want)
+	}
+	mustCommit(t, s, "one", "two")
+	f("one epoch", "one", "two")
+	if err := s.NewEpoch("test"); err != nil {
+		t.Fatal(err)
+	}
+	f("an epoch without entries", "one", "two")
+	r := mustReader(t, s, "ahead")
+	if err := r.Seek(tallyman.ID{Agent: s.Agent(), Epoch: 2, Seq: 9}); err != nil {
+		t.Fatal(err)
+	}
+	f("an epoch that begins with a loss", "one", "two", "hole 1")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = mustOpen(t, small(dir))
+	defer s.Close()
+	f("the same after a restart", "one", "two", "hole 1")
 }
 
 func TestASegmentThatSomebodyRemovedIsAHole(t *testing.T) {

@@ -80,7 +80,7 @@ func entries(t testing.TB, s *Spool, r *Reader) []Entry {
 	var got []Entry
 	for {
 		s.mu.Lock()
-		_, more := s.holding(r.at)
+		more := !s.synced.before(r.at) && !s.newest().before(r.at)
 		s.mu.Unlock()
 		if !more {
 			return got

@@ -11,7 +11,7 @@ import (
 type Status struct {
 	Agent    tallyman.Agent
 	Oldest   tallyman.ID // the first place that is still there
-	Newest   tallyman.ID // the last place given
+	Newest   tallyman.ID // the last place given; a reader will get there without another Append
 	Synced   tallyman.ID // the last place on stable storage
 	Entries  uint64      // durable places from Oldest on, holes included
 	Bytes    int64       // on disk, without reserved space
@@ -44,7 +44,7 @@ func (s *Spool) Status() Status {
 	st := Status{
 		Agent:    s.agent,
 		Oldest:   s.id(oldest.start()),
-		Newest:   s.id(place{s.epoch, s.last}),
+		Newest:   s.id(s.newest()),
 		Synced:   s.id(s.synced),
 		Entries:  s.behind(place{}),
 		Bytes:    s.onDisk,
@@ -79,4 +79,17 @@ func (s *Spool) behind(p place) (n uint64) {
 		}
 	}
 	return n
+}
+
+// newest is the last place given, in the epoch before if the newest one has none. It is called under mu.
+func (s *Spool) newest() place {
+	if s.last > 0 {
+		return place{s.epoch, s.last}
+	}
+	for _, g := range slices.Backward(s.segments) {
+		if g.last >= g.first {
+			return g.stop()
+		}
+	}
+	return place{s.epoch, 0}
 }
