@@ -13,7 +13,7 @@ const (
 	mostFiles     = 1 << 16
 	mostAddresses = 1 << 14
 	mostTraits    = 4096
-	mostDetails   = 4096
+	mostShapes    = 4096
 )
 
 // dim is one dimension table: values that many rows share, under a small id. Ids are given here, since one process writes.

@@ -14,8 +14,8 @@ type dims struct {
 	files     dim[string]
 	addresses dim[netip.Addr]
 	traits    dim[trait]
-	detail    dim[string]
-	once      *recent[string] // protocol facts that were seen once
+	shapes    dim[string]
+	once      *recent[string] // shapes that were seen once
 }
 
 func (d *dims) open(p *preparer) {
@@ -23,8 +23,8 @@ func (d *dims) open(p *preparer) {
 	d.files.open(p, "file", mostFiles, "name")
 	d.addresses.open(p, "address", mostAddresses, "ip", "text")
 	d.traits.open(p, "trait", mostTraits, traitColumns...)
-	d.detail.open(p, "detail", mostDetails, "sum", "text")
-	d.once = newRecent[string](mostDetails)
+	d.shapes.open(p, "shape", mostShapes, "sum", "text")
+	d.once = newRecent[string](mostShapes)
 }
 
 func (d *dims) forget() {
@@ -32,7 +32,7 @@ func (d *dims) forget() {
 	d.files.forget()
 	d.addresses.forget()
 	d.traits.forget()
-	d.detail.forget()
+	d.shapes.forget()
 }
 
 // ids are the dimensions of one row.
@@ -76,24 +76,31 @@ func (d *dims) address(ctx context.Context, a netip.AddrPort) (int64, error) {
 	})
 }
 
-// details returns the id of protocol facts that have occurred before, or else the facts themselves: most servers repeat few of them, but
-// those that hold a counter are all different, and an index over them would cost more than it saves.
+// details returns the shape of protocol facts and their numbers, or the facts themselves while their shape has occurred only once: a shape of its own
+// would cost more than it saves.
 func (d *dims) details(ctx context.Context, facts string) (id, text any, err error) {
 	if facts == "" {
 		return nil, nil, nil
 	}
-	if n, ok := d.detail.known.get(facts); ok {
-		return n, nil, nil
-	}
-	if _, ok := d.once.get(facts); !ok {
-		d.once.put(facts, 0)
+	shape, numbers, ok := shapeOf(facts, nil)
+	if !ok {
 		return nil, []byte(facts), nil
 	}
-	n, err := d.detail.id(ctx, facts, func(s string) []any {
-		sum := sha256.Sum256([]byte(s))
-		return []any{sum[:16], []byte(s)}
-	})
-	return n, nil, err
+	n, known := d.shapes.known.get(shape)
+	if !known {
+		if _, again := d.once.get(shape); !again {
+			d.once.put(shape, 0)
+			return nil, []byte(facts), nil
+		}
+		n, err = d.shapes.id(ctx, shape, func(s string) []any {
+			sum := sha256.Sum256([]byte(s))
+			return []any{sum[:16], []byte(s)}
+		})
+	}
+	if len(numbers) == 0 {
+		return n, nil, err
+	}
+	return n, numbers, err
 }
 
 func asBytes(s string) []any { return []any{[]byte(s)} }

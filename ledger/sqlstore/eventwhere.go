@@ -13,7 +13,7 @@ func (s *Store) eventTerm(t tallyman.Term) (condition, error) {
 	case tallyman.FieldUser:
 		return s.textMatch("t.user", t), nil
 	case tallyman.FieldClient:
-		return within("t.client", "address", network(t.Net)), nil
+		return within("t.client", "address", network("ip", t.Net)), nil
 	case tallyman.FieldFile:
 		return s.textMatch("t.path", t), nil
 	case tallyman.FieldAny:

@@ -87,54 +87,6 @@ func (s *Store) keyIn(ctx context.Context, table string, id tallyman.UUID) (int6
 	}
 }
 
-// page reads the next n rows.
-func (s *Store) page(ctx context.Context, p *plan, beyond place, n int, evidence bool) ([]found, error) {
-	if p.lanes != nil && len(p.lanes) == 0 {
-		return nil, nil
-	}
-	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return nil, err
-	}
-	defer tx.Rollback()
-	if len(p.lanes) > 1 {
-		places, err := s.merge(ctx, tx, p, beyond, n)
-		if err != nil {
-			return nil, err
-		}
-		return s.rowsAt(ctx, tx, places, evidence)
-	}
-	var lane condition
-	if len(p.lanes) == 1 {
-		lane = p.lanes[0]
-	}
-	c := p.where(lane, beyond)
-	return s.rows(ctx, tx, "WHERE "+c.sql+" ORDER BY t.start DESC, t.key DESC LIMIT ?", append(c.args, n), evidence)
-}
-
-// rows reads transfers, with their evidence if it is wanted.
-func (s *Store) rows(ctx context.Context, tx *sql.Tx, tail string, args []any, evidence bool) ([]found, error) {
-	query := "SELECT " + selected + " FROM " + joinedTables + " "
-	if evidence {
-		query = "SELECT " + selected + ", e.body FROM " + joinedTables + " LEFT JOIN evidence e ON e.key = t.key "
-	}
-	var out []found
-	err := s.queryOn(ctx, tx, query+tail, args, func(scan scanner) error {
-		f, err := scanTransfer(scan, evidence)
-		out = append(out, f)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	for i := range out {
-		if err := out[i].unpack(ctx, s.agentOf); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
 // Transfer implements tallyman.Ledger. A record that was united with another is still found here, and names the other in Merged.
 func (s *Store) Transfer(ctx context.Context, id tallyman.UUID) (*tallyman.Transfer, error) {
 	key, err := s.keyIn(ctx, "transfer", id)
@@ -146,7 +98,7 @@ func (s *Store) Transfer(ctx context.Context, id tallyman.UUID) (*tallyman.Trans
 		return nil, fmt.Errorf("read transfer %s: %w", id, err)
 	}
 	defer tx.Rollback()
-	found, err := s.rows(ctx, tx, "WHERE t.key = ?", []any{key}, true)
+	found, err := s.rows(ctx, tx, condition{"t.key = ?", []any{key}}, 1, true)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("read transfer %s: %w", id, err)

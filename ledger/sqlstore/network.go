@@ -19,8 +19,8 @@ func ipOf(b []byte) (netip.Addr, error) {
 	return netip.AddrFrom16([16]byte(b[:16])).Unmap().WithZone(string(b[16:])), nil
 }
 
-// network asks for the addresses of a network. Those of IPv4 belong to no network of IPv6.
-func network(p netip.Prefix) condition {
+// network asks for addresses of a network. Those of IPv4 belong to no network of IPv6.
+func network(column string, p netip.Prefix) condition {
 	if !p.IsValid() {
 		return never
 	}
@@ -35,14 +35,14 @@ func network(p netip.Prefix) condition {
 		from[bits/8] &^= 0xff >> (bits % 8)
 		last[bits/8] |= 0xff >> (bits % 8)
 	}
-	c := condition{"ip >= ?", []any{from[:]}}
+	c := condition{column + " >= ?", []any{from[:]}}
 	if next := after(last); next != nil {
-		c = condition{c.sql + " AND ip < ?", append(c.args, next)}
+		c = condition{c.sql + " AND " + column + " < ?", append(c.args, next)}
 	}
 	if bits < 96 {
 		v4 := netip.IPv6Unspecified().As16()
 		v4[10], v4[11] = 0xff, 0xff
-		c = condition{c.sql + " AND (ip < ? OR ip >= ?)", append(c.args, v4[:], after(v4[:12]))}
+		c = condition{c.sql + " AND (" + column + " < ? OR " + column + " >= ?)", append(c.args, v4[:], after(v4[:12]))}
 	}
 	return c
 }

@@ -4,27 +4,40 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"tallyman"
 )
 
-// A list is made from lanes: stretches of an index that are each in the order of the list, such as one client or one file. The lanes are merged, so
-// that a page costs a few entries of each, however many there are. Without lanes the rows are walked from the newest on.
+// A list is made in one of two ways. Either every row that fits stands in a few lanes, stretches of an index such as one client, some files or one
+// verdict: then the newest rows of each lane are taken. Or all rows are walked from the newest on, which is good for what is frequent.
 
-// mostLanes is where walking all rows is expected to find a page sooner than asking each lane.
-const mostLanes = 1000
+const (
+	mostLanes = 16   // more are not worth it
+	fewSeeks  = 200  // values of a lane that cost nothing
+	mostSeeks = 5000 // values of a lane: beyond it, walking all rows finds a page sooner
+)
 
-// odd are the verdicts of the index transfer_odd: those that are few, and that people look for.
-var odd = []tallyman.Verdict{tallyman.Active, tallyman.Failed, tallyman.Aborted, tallyman.Unproven, tallyman.Contradicted}
-
-const isOdd = "t.verdict IN (1, 3, 4, 7, 8)" // as the index says it, so that the planner sees that it fits
+// lane is a stretch of an index that holds rows which may fit.
+type lane struct {
+	condition
+	values int // how many values of the index it asks for; 1 means that the index gives the rows in the order of the list
+	all    int // how many values the index has, about
+}
 
 // plan is how a list is made.
 type plan struct {
-	bounds condition   // what all rows must fit
-	lanes  []condition // nil: one lane of all rows
-	rest   condition   // what is left of the question
+	bounds condition // what all rows must fit
+	from   int64     // no row that starts before it is wanted
+	lanes  []lane    // nil: all rows are walked
+	rest   condition // what is left of the question
 }
+
+// odd are the verdicts of the index transfer_odd: those that are few, and that people look for. isOdd says it as the index does, so that the planner
+// sees that it fits.
+var odd = []tallyman.Verdict{tallyman.Active, tallyman.Failed, tallyman.Aborted, tallyman.Unproven, tallyman.Contradicted}
+
+const isOdd = "t.verdict IN (1, 3, 4, 7, 8)"
 
 // span is the interval of a query.
 func span(column string, q tallyman.Query) (parts []condition) {
@@ -38,35 +51,35 @@ func span(column string, q tallyman.Query) (parts []condition) {
 }
 
 // plan finds the lanes of a question.
-func (s *Store) plan(ctx context.Context, q tallyman.Query) (plan, error) {
-	p := plan{bounds: all(append(span("t.start", q), condition{sql: "t.merged IS NULL"}))}
-	where := q.Where
-	lanes, rest, err := s.lanes(ctx, where)
-	if err != nil {
-		return p, err
+func (s *Store) plan(ctx context.Context, q tallyman.Query) (p plan, err error) {
+	p.bounds = all(append(span("t.start", q), condition{sql: "t.merged IS NULL"}))
+	p.from = -forever
+	if !q.From.IsZero() {
+		p.from = micros(q.From)
 	}
+	rest := q.Where
 	if q.Open {
-		lanes, rest = []condition{verdictLane(tallyman.Active)}, where
-	}
-	if p.rest, err = compile(rest, 0, s.transferTerm); err != nil {
+		p.lanes = oddLanes([]int64{int64(tallyman.Active)})
+	} else if p.lanes, rest, err = s.lanes(ctx, q.Where); err != nil {
 		return p, err
 	}
-	p.lanes = lanes
-	return p, nil
+	p.rest, err = compile(rest, 0, s.transferTerm)
+	return p, err
 }
 
-func verdictLane(v tallyman.Verdict) condition {
-	return condition{"t.verdict = ? AND " + isOdd, []any{int64(v)}}
+// where is the whole condition of a lane, for rows behind a place.
+func (p *plan) where(l condition, beyond place) condition {
+	return all([]condition{l, p.bounds, {"t.start <= ? AND (t.start < ? OR t.key < ?)", []any{beyond.at, beyond.at, beyond.key}}, p.rest})
 }
 
 // lanes returns lanes that hold all rows which fit the expression, and what is left to ask of their rows. No lanes are nil; an empty list says
 // that no row fits.
-func (s *Store) lanes(ctx context.Context, e tallyman.Expr) (lanes []condition, rest tallyman.Expr, err error) {
+func (s *Store) lanes(ctx context.Context, e tallyman.Expr) (lanes []lane, rest tallyman.Expr, err error) {
 	switch e := e.(type) {
 	case tallyman.Term:
 		return s.termLanes(ctx, e)
 	case tallyman.Or:
-		lanes = []condition{}
+		lanes = []lane{}
 		for _, of := range e {
 			more, left, err := s.lanes(ctx, of)
 			if err != nil || more == nil || len(lanes)+len(more) > mostLanes {
@@ -77,7 +90,7 @@ func (s *Store) lanes(ctx context.Context, e tallyman.Expr) (lanes []condition, 
 				rest = e
 			}
 		}
-		return s.worthwhile(lanes, rest, e)
+		return lanes, rest, nil
 	case tallyman.And:
 		best := -1
 		for i, of := range e {
@@ -85,7 +98,7 @@ func (s *Store) lanes(ctx context.Context, e tallyman.Expr) (lanes []condition, 
 			if err != nil {
 				return nil, e, err
 			}
-			if found != nil && (best < 0 || len(found) < len(lanes)) {
+			if found != nil && (best < 0 || seeks(found) < seeks(lanes)) {
 				best, lanes, rest = i, found, left
 			}
 		}
@@ -96,45 +109,31 @@ func (s *Store) lanes(ctx context.Context, e tallyman.Expr) (lanes []condition, 
 		if rest != nil {
 			others = append(others, rest)
 		}
-		return s.worthwhile(lanes, others, e)
+		return lanes, others, nil
 	default:
 		return nil, e, nil
 	}
 }
 
-// worthwhile gives up many lanes whose rest would look through a dimension for each of them.
-func (s *Store) worthwhile(lanes []condition, rest, whole tallyman.Expr) ([]condition, tallyman.Expr, error) {
-	if len(lanes) > 4 && asksDimension(rest) {
-		return nil, whole, nil
-	}
-	return lanes, rest, nil
-}
-
-func asksDimension(e tallyman.Expr) bool {
-	switch e := e.(type) {
-	case tallyman.Term:
-		switch e.Field {
-		case tallyman.FieldFile, tallyman.FieldClient, tallyman.FieldAny, tallyman.FieldUser:
-			return true
+// seeks is how many places of an index the lanes ask for. Of two plans the one with fewer is taken; a file or a client is rarer than a verdict.
+func seeks(lanes []lane) (n int) {
+	for _, l := range lanes {
+		n += l.values
+		if strings.HasPrefix(l.sql, "t.verdict") {
+			n += 9
 		}
-	case tallyman.Not:
-		return asksDimension(e.Of)
-	case tallyman.And:
-		return slices.ContainsFunc(e, asksDimension)
-	case tallyman.Or:
-		return slices.ContainsFunc(e, asksDimension)
 	}
-	return false
+	return n
 }
 
-func (s *Store) termLanes(ctx context.Context, t tallyman.Term) ([]condition, tallyman.Expr, error) {
-	var lanes []condition
+func (s *Store) termLanes(ctx context.Context, t tallyman.Term) ([]lane, tallyman.Expr, error) {
+	var lanes []lane
 	var err error
 	switch t.Field {
 	case tallyman.FieldFile:
 		lanes, err = s.idLanes(ctx, "t.file", "file", s.textMatch("name", t))
 	case tallyman.FieldClient:
-		lanes, err = s.idLanes(ctx, "t.client", "address", network(t.Net))
+		lanes, err = s.idLanes(ctx, "t.client", "address", network("ip", t.Net))
 	case tallyman.FieldAny:
 		if len(reasonsLike(t)) == 0 {
 			lanes, err = s.anyLanes(ctx, t)
@@ -157,55 +156,57 @@ func (s *Store) termLanes(ctx context.Context, t tallyman.Term) ([]condition, ta
 }
 
 // anyLanes are the lanes of a bare word that is part of no reason.
-func (s *Store) anyLanes(ctx context.Context, t tallyman.Term) ([]condition, error) {
+func (s *Store) anyLanes(ctx context.Context, t tallyman.Term) ([]lane, error) {
 	files, err := s.idLanes(ctx, "t.file", "file", s.loosely("name", t))
 	if err != nil || files == nil {
 		return nil, err
 	}
 	clients, err := s.idLanes(ctx, "t.client", "address", s.loosely("text", t))
-	if err != nil || clients == nil || len(files)+len(clients) > mostLanes {
+	if err != nil || clients == nil {
 		return nil, err
 	}
 	return append(files, clients...), nil
 }
 
 // oddLanes are the lanes of the verdicts, if all of them are odd.
-func oddLanes(verdicts []int64) []condition {
-	lanes := []condition{}
+func oddLanes(verdicts []int64) []lane {
+	lanes := []lane{}
 	for _, n := range verdicts {
-		v := tallyman.Verdict(n)
-		if !slices.Contains(odd, v) {
+		if !slices.Contains(odd, tallyman.Verdict(n)) {
 			return nil
 		}
-		lanes = append(lanes, verdictLane(v))
+		lanes = append(lanes, lane{condition{"t.verdict = ? AND " + isOdd, []any{n}}, 1, 1})
 	}
 	return lanes
 }
 
-// idLanes are the lanes of the values of a dimension that fit, unless they are too many.
-func (s *Store) idLanes(ctx context.Context, column, table string, c condition) ([]condition, error) {
-	lanes := []condition{}
+// idLanes is the lane of the values of a dimension that fit: none if there are no such values, nil if there are too many.
+func (s *Store) idLanes(ctx context.Context, column, table string, c condition) ([]lane, error) {
+	var ids []int64
 	query := "SELECT id FROM " + table + " WHERE " + c.sql + " LIMIT ?"
-	err := s.query(ctx, query, append(c.args[:len(c.args):len(c.args)], mostLanes+1), func(scan scanner) error {
+	err := s.query(ctx, query, append(c.args[:len(c.args):len(c.args)], mostSeeks+1), func(scan scanner) error {
 		var id int64
 		err := scan(&id)
-		lanes = append(lanes, condition{column + " = ?", []any{id}})
+		ids = append(ids, id)
 		return err
 	})
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("look up %s: %w", table, err)
+	case len(ids) == 0:
+		return []lane{}, nil
+	case len(ids) == 1:
+		return []lane{{condition{column + " = ?", []any{ids[0]}}, 1, 1}}, nil
+	case len(ids) > mostSeeks:
+		return nil, nil
+	}
+	var newest int
+	err = s.query(ctx, "SELECT max(id) FROM "+table, nil, func(scan scanner) error { return scan(&newest) })
 	if err != nil {
 		return nil, fmt.Errorf("look up %s: %w", table, err)
 	}
-	if len(lanes) > mostLanes {
-		return nil, nil
+	if len(ids) > fewSeeks && len(ids) > newest/10 {
+		return nil, nil // most rows fit
 	}
-	return lanes, nil
-}
-
-// where is the whole condition of a lane.
-func (p *plan) where(lane condition, beyond place) condition {
-	parts := []condition{p.bounds, {"t.start <= ? AND (t.start < ? OR t.key < ?)", []any{beyond.at, beyond.at, beyond.key}}, p.rest}
-	if lane.sql != "" {
-		parts = append(parts, lane)
-	}
-	return all(parts)
+	return []lane{{numbered(column, ids), len(ids), newest}}, nil
 }

@@ -24,7 +24,7 @@ const (
 var columns = []string{
 	"id", "rev", "merged", "start", "took", "seen", "host", "proto", "op", "verdict", "reason", "content", "flags",
 	"client", "port", "server", "server_port", "file", "path", "new_path", "expected", "bytes", "digest",
-	"trait", "login", "pid", "proc_start", "detail", "details", "key",
+	"trait", "login", "pid", "proc_start", "shape", "details", "key",
 }
 
 // trait is what many transfers have in common.
@@ -125,14 +125,14 @@ func (w *writer) bind(ctx context.Context, t *tallyman.Transfer) (entry, error) 
 		return entry{}, err
 	}
 	n.host, n.proto, n.client, n.file = ids.host, ids.proto, ids.client, ids.file
-	detail, details, err := w.dims.details(ctx, t.Details)
+	shape, details, err := w.dims.details(ctx, t.Details)
 	if err != nil {
 		return entry{}, err
 	}
 	w.args = append(w.args[:0], t.ID[:], int64(t.Rev), mergedBytes(t.Merged), n.start, took(t), micros(t.Seen), n.host, n.proto,
 		int64(t.Op), int64(n.verdict), reason, int64(t.Content), n.flags, n.client, int64(t.Client.Port()), ids.server, int64(t.Server.Port()),
 		n.file, path, orNull(t.NewPath), known(t.Expected), known(t.Bytes), digest,
-		ids.trait, orNull(t.Login), int64(t.Proc.PID), t.Proc.Start, detail, details)
+		ids.trait, orNull(t.Login), int64(t.Proc.PID), t.Proc.Start, shape, details)
 	return n, nil
 }
 

@@ -16,10 +16,10 @@ const (
 	selected = `t.key, t.id, t.rev, t.merged, t.start, t.took, t.seen, h.text, p.text, t.op, t.verdict, t.reason, t.content, t.flags,
 c.ip, t.port, s.ip, t.server_port, f.name, t.path, t.new_path, t.expected, t.bytes, t.digest,
 x.user, x.who_why, x.exe, x.software, x.session, x.to_class, x.device, x.root, x.witnesses, x.against, x.tags, x.reason,
-t.login, t.pid, t.proc_start, coalesce(d.text, t.details)`
+t.login, t.pid, t.proc_start, d.text, t.details`
 	joinedTables = `transfer t LEFT JOIN word h ON h.id = t.host LEFT JOIN word p ON p.id = t.proto LEFT JOIN trait x ON x.id = t.trait
 LEFT JOIN address c ON c.id = t.client LEFT JOIN address s ON s.id = t.server LEFT JOIN file f ON f.id = t.file
-LEFT JOIN detail d ON d.id = t.detail`
+LEFT JOIN shape d ON d.id = t.shape`
 )
 
 // found is a transfer as it was read, with its place in the order of lists.
@@ -29,22 +29,17 @@ type found struct {
 	body  []byte
 }
 
-// place is where a record stands in a list: newest start first, then the greater key.
-type place struct {
-	at, key int64
-}
-
 // rawRow is a row before its columns are understood. Its buffers belong to the driver until the next row.
 type rawRow struct {
-	key, start, seen, reason, flags             int64
-	id, merged, host, proto                     sql.RawBytes
-	took, expected, bytes                       sql.NullInt64
-	client, server                              sql.RawBytes
-	port, serverPort                            uint16
-	name, path, newPath, digest, login, details sql.RawBytes
-	user, whoWhy, exe, software, session        sql.RawBytes
-	toClass, device, root, for_, against, tags  sql.RawBytes
-	otherReason, body                           sql.RawBytes
+	key, start, seen, reason, flags                    int64
+	id, merged, host, proto                            sql.RawBytes
+	took, expected, bytes                              sql.NullInt64
+	client, server                                     sql.RawBytes
+	port, serverPort                                   uint16
+	name, path, newPath, digest, login, shape, details sql.RawBytes
+	user, whoWhy, exe, software, session               sql.RawBytes
+	toClass, device, root, for_, against, tags         sql.RawBytes
+	otherReason, body                                  sql.RawBytes
 }
 
 func scanTransfer(scan scanner, evidence bool) (found, error) {
@@ -54,7 +49,7 @@ func scanTransfer(scan scanner, evidence bool) (found, error) {
 		&r.key, &r.id, &t.Rev, &r.merged, &r.start, &r.took, &r.seen, &r.host, &r.proto, &t.Op, &t.Judgement.Verdict, &r.reason, &t.Content,
 		&r.flags, &r.client, &r.port, &r.server, &r.serverPort, &r.name, &r.path, &r.newPath, &r.expected, &r.bytes, &r.digest,
 		&r.user, &r.whoWhy, &r.exe, &r.software, &r.session, &r.toClass, &r.device, &r.root, &r.for_, &r.against, &r.tags, &r.otherReason,
-		&r.login, &t.Proc.PID, &t.Proc.Start, &r.details,
+		&r.login, &t.Proc.PID, &t.Proc.Start, &r.shape, &r.details,
 	}
 	if evidence {
 		to = append(to, &r.body)
@@ -95,6 +90,9 @@ func (r *rawRow) into(t *tallyman.Transfer) (err error) {
 		t.Path = string(r.root) + t.Name
 	}
 	t.NewPath, t.Login, t.Details = string(r.newPath), string(r.login), string(r.details)
+	if r.shape != nil {
+		t.Details = fill(r.shape, r.details)
+	}
 	t.User, t.WhoWhy, t.Exe, t.Software = string(r.user), string(r.whoWhy), string(r.exe), string(r.software)
 	t.Session, t.ToClass, t.Device = string(r.session), string(r.toClass), string(r.device)
 	t.Judgement.For, t.Judgement.Against, t.Tags = split(string(r.for_)), split(string(r.against)), split(string(r.tags))

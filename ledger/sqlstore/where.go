@@ -84,8 +84,8 @@ func (s *Store) transferTerm(t tallyman.Term) (condition, error) {
 	switch t.Field {
 	case tallyman.FieldAny:
 		return either([]condition{
-			within("+t.file", "file", s.loosely("name", t)),
-			within("+t.client", "address", s.loosely("text", t)),
+			fits("t.file", "file", s.loosely("d.name", t)),
+			fits("t.client", "address", s.loosely("d.text", t)),
 			numbered("+t.reason", reasonsLike(t)),
 		}), nil
 	case tallyman.FieldVerdict, tallyman.FieldOutcome:
@@ -99,11 +99,11 @@ func (s *Store) transferTerm(t tallyman.Term) (condition, error) {
 	case tallyman.FieldHost:
 		return within("+t.host", "word", s.textMatch("text", t)), nil
 	case tallyman.FieldFile:
-		return within("+t.file", "file", s.textMatch("name", t)), nil
+		return fits("t.file", "file", s.textMatch("d.name", t)), nil
 	case tallyman.FieldUser:
 		return within("+t.trait", "trait", s.textMatch("user", t)), nil
 	case tallyman.FieldClient:
-		return within("+t.client", "address", network(t.Net)), nil
+		return fits("t.client", "address", network("d.ip", t.Net)), nil
 	case tallyman.FieldSize:
 		return number("t.bytes", t)
 	case tallyman.FieldTook:
@@ -122,7 +122,12 @@ func (s *Store) transferTerm(t tallyman.Term) (condition, error) {
 	}
 }
 
-// within asks for rows whose id belongs to a value of a dimension that fits.
+// fits asks for rows whose value of a large dimension fits. Few rows are asked, so that each is looked up.
+func fits(column, table string, c condition) condition {
+	return condition{"EXISTS (SELECT 1 FROM " + table + " d WHERE d.id = " + column + " AND " + c.sql + ")", c.args}
+}
+
+// within asks for rows whose id belongs to a value of a small dimension that fits.
 func within(column, table string, c condition) condition {
 	return condition{column + " IN (SELECT id FROM " + table + " WHERE " + c.sql + ")", c.args}
 }

@@ -30,7 +30,8 @@ var Day = time.Date(2026, 3, 9, 0, 0, 0, 0, time.UTC)
 // Drawer draws records of one agent.
 type Drawer struct {
 	Agent tallyman.Agent
-	Days  int // days in which transfers start; 0 means 4
+	From  time.Time // the first day in which transfers start; zero means Day
+	Days  int       // how many days; 0 means 4
 	seq   uint64
 }
 
@@ -54,7 +55,11 @@ func (d *Drawer) Transfer(t *rapid.T) *tallyman.Transfer {
 	if days == 0 {
 		days = 4
 	}
-	start := tallyman.Clean(Day.Add(time.Duration(rapid.Int64Range(0, int64(days)*24*3600*4-1).Draw(t, "quarter")) * time.Second / 4))
+	from := d.From
+	if from.IsZero() {
+		from = Day
+	}
+	start := tallyman.Clean(from.Add(time.Duration(rapid.Int64Range(0, int64(days)*24*3600*4-1).Draw(t, "quarter")) * time.Second / 4))
 	tr := &tallyman.Transfer{ID: d.ID(t, start), Rev: 1, Start: start, Expected: -1, Bytes: -1}
 	d.judge(t, tr)
 	return tr

@@ -2,6 +2,7 @@ package corpus
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"iter"
@@ -79,11 +80,18 @@ func drawn(t *testing.T, n int) []*tallyman.Transfer {
 	return out
 }
 
+// numbered is another agent each time, also while a failure is made smaller.
+func numbered(n uint32) (a tallyman.Agent) {
+	binary.BigEndian.PutUint32(a[:], n)
+	return a
+}
+
 func readBack(t *testing.T, open Open) {
 	l := open(t)
+	n := uint32(0)
 	rapid.Check(t, func(t *rapid.T) {
-		d := &Drawer{Agent: tallyman.Agent(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "agent"))}
-		tr := d.Transfer(t)
+		n++
+		tr := (&Drawer{Agent: numbered(n), seq: uint64(n) << 16}).Transfer(t)
 		if err := l.Write(context.Background(), tallyman.Batch{Records: []tallyman.Record{tr}}); err != nil {
 			t.Fatal(err)
 		}
@@ -107,16 +115,16 @@ func readBack(t *testing.T, open Open) {
 
 func revisions(t *testing.T, open Open) {
 	l := open(t)
-	seq := uint64(0)
+	n := uint32(0)
 	rapid.Check(t, func(t *rapid.T) {
-		d := &Drawer{Agent: tallyman.Agent(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "agent"))}
+		n++
+		d := &Drawer{Agent: numbered(n), seq: uint64(n) << 16}
 		revs := []*tallyman.Transfer{d.Transfer(t)}
 		for range rapid.IntRange(0, 3).Draw(t, "amendments") {
 			revs = append(revs, d.Amend(t, revs[len(revs)-1]))
 		}
 		newest := revs[len(revs)-1]
 		for _, tr := range rapid.Permutation(append(revs, revs...)).Draw(t, "order") {
-			seq++
 			if err := l.Write(context.Background(), tallyman.Batch{Records: []tallyman.Record{tr}}); err != nil {
 				t.Fatal(err)
 			}
@@ -229,14 +237,14 @@ func merged(t *testing.T, open Open) {
 	}
 	same(t, "merged into", got.Merged, older.ID)
 	want := slices.Delete(slices.Clone(list), 4, 5)
-	checkTiles(t, l, want)
+	checkTiles(t, l, Day, want)
 	write(t, l, 31, list[4])
-	checkTiles(t, l, want)
+	checkTiles(t, l, Day, want)
 	never := *list[5]
 	never.ID[15] ^= 1
 	never.Merged = older.ID
 	write(t, l, 32, &never)
-	checkTiles(t, l, want)
+	checkTiles(t, l, Day, want)
 }
 
 func lostCursor(t *testing.T, open Open) {

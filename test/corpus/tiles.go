@@ -90,14 +90,12 @@ func count(st *tallyman.Stat, tr *tallyman.Transfer, request, verdicts bool) {
 	}
 }
 
-func checkTiles(t rapid.TB, l tallyman.Ledger, list []*tallyman.Transfer) {
+// checkTiles asks for days that lie around those in which the records start, and for parts of them.
+func checkTiles(t rapid.TB, l tallyman.Ledger, from time.Time, list []*tallyman.Transfer) {
 	t.Helper()
-	spans := []tallyman.StatsQuery{
-		{}, {From: Day.Add(25*time.Hour + time.Minute), To: Day.Add(50*time.Hour + time.Minute)}, {From: Day.Add(48 * time.Hour)}, {To: Day.Add(24 * time.Hour)},
-	}
 	for _, by := range []string{"hour", "verdict", "proto", "host", "client", "file"} {
-		for _, q := range spans {
-			q.By = by
+		for _, hours := range [][2]time.Duration{{-48, 144}, {25, 50}, {0, 24}, {47, 48}} {
+			q := tallyman.StatsQuery{By: by, From: from.Add(hours[0]*time.Hour + time.Minute), To: from.Add(hours[1]*time.Hour + time.Minute)}
 			CheckTile(t, l, list, q)
 		}
 	}
@@ -135,24 +133,35 @@ func CheckTile(t rapid.TB, l tallyman.Ledger, list []*tallyman.Transfer, q tally
 
 // tiles writes, amends, merges and repeats at random, and compares every answer with a count.
 func tiles(t *testing.T, open Open) {
-	rapid.Check(t, func(rt *rapid.T) {
-		l := open(t)
-		d := &Drawer{Agent: agent}
+	l := open(t)
+	from := Day
+	n := uint32(0)
+	var written []*tallyman.Transfer
+	rapid.Check(t, func(t *rapid.T) {
+		n++
+		from = from.AddDate(0, 0, 10)
+		d := &Drawer{Agent: numbered(n), From: from, seq: uint64(n) << 16}
 		var list []*tallyman.Transfer
-		for range rapid.IntRange(1, 6).Draw(rt, "batches") {
+		for range rapid.IntRange(1, 6).Draw(t, "batches") {
 			var records []tallyman.Record
-			for range rapid.IntRange(1, 8).Draw(rt, "records") {
-				list = d.step(rt, list, &records)
+			for range rapid.IntRange(1, 8).Draw(t, "records") {
+				list = d.step(t, list, &records)
 			}
 			if err := l.Write(context.Background(), tallyman.Batch{Records: records}); err != nil {
-				rt.Fatal(err)
+				t.Fatal(err)
 			}
-			if rapid.Bool().Draw(rt, "look") {
-				checkTiles(rt, l, list)
+			if rapid.Bool().Draw(t, "look") {
+				checkTiles(t, l, from, list)
 			}
 		}
-		checkTiles(rt, l, list)
+		checkTiles(t, l, from, list)
+		written = append(written, list...)
 	})
+	for _, by := range []string{"verdict", "proto", "host", "client", "file"} {
+		CheckTile(t, l, written, tallyman.StatsQuery{By: by})
+		CheckTile(t, l, written, tallyman.StatsQuery{By: by, From: from.AddDate(0, 0, -100)})
+		CheckTile(t, l, written, tallyman.StatsQuery{By: by, To: from.AddDate(0, 0, -100)})
+	}
 }
 
 // step draws a new record, an amendment, a merger or a repetition, and returns the newest revisions of all.

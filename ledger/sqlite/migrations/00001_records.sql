@@ -58,8 +58,8 @@ CREATE TABLE trait (
     reason    BLOB NOT NULL  -- only a reason that has no number
 ) STRICT;
 
--- Protocol facts that occur more than once.
-CREATE TABLE detail (
+-- Protocol facts (JSON) of which only the numbers differ: the text, with a zero byte for each number. sum is of the text.
+CREATE TABLE shape (
     id   INTEGER PRIMARY KEY,
     sum  BLOB NOT NULL UNIQUE,
     text BLOB NOT NULL
@@ -95,8 +95,8 @@ CREATE TABLE transfer (
     login       BLOB,
     pid         INTEGER NOT NULL,
     proc_start  INTEGER NOT NULL,
-    detail      INTEGER,          -- detail, or
-    details     BLOB,             -- the text itself
+    shape       INTEGER,          -- NULL: details are the facts themselves
+    details     BLOB,             -- the numbers of the shape, in the order of its zero bytes, 7 bits a byte, lowest first
     key         INTEGER PRIMARY KEY
 ) STRICT;
 CREATE INDEX transfer_start  ON transfer (start);
@@ -174,7 +174,7 @@ DROP TABLE gap;
 DROP TABLE event;
 DROP TABLE evidence;
 DROP TABLE transfer;
-DROP TABLE detail;
+DROP TABLE shape;
 DROP TABLE trait;
 DROP TABLE address;
 DROP TABLE file;
