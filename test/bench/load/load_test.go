@@ -2,8 +2,10 @@ package load
 
 import (
 	"bytes"
+	"fmt"
 	"net/netip"
 	"os"
+	"os/exec"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -13,13 +15,29 @@ import (
 func spec(kind Kind, to netip.AddrPort, size int64, block, window int) Spec {
 	return Spec{
 		Kind: kind, Server: to, Names: []string{"f"}, Size: size, Block: block, Window: window,
-		Clients: 1, Transfers: 1, Timeout: 150 * time.Millisecond, Limit: 20 * time.Second,
+		Clients: 1, Transfers: 1, Timeout: time.Minute,
 	}
+}
+
+// TestMain makes the test program the process of the clients too.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == "clients" {
+		if err := Child(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func inChild(s Spec, gate Gate) (Result, error) {
+	return In(exec.Command(os.Args[0], "clients"), s, gate)
 }
 
 func mustRun(t *testing.T, s Spec) Result {
 	t.Helper()
-	r, err := Run(s, nil)
+	r, err := inChild(s, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +49,9 @@ func TestReadTakesEveryByteOnce(t *testing.T) {
 		t.Helper()
 		s := start(t)
 		s.files["f"] = NewPattern().Fill(size)
-		r := mustRun(t, spec(Read, s.run(), size, block, window))
+		read := spec(Read, s.run(), size, block, window)
+		read.ReceiveBuffer = 4 << 20
+		r := mustRun(t, read)
 		if r.Transfers != 1 || r.Bytes != size || r.Gaps+r.Timeouts+r.LostRequests+r.Failed != 0 {
 			t.Errorf("got %+v", r)
 		}
@@ -105,38 +125,47 @@ func once(op byte, block uint16) func([]byte) bool {
 }
 
 func TestLossIsRepairedAndCounted(t *testing.T) {
-	f := func(kind Kind, window int, set func(*server), want func(Result) int) {
+	const fast = 50 * time.Millisecond
+	f := func(kind Kind, window int, timer string, set func(*server), count func(Result) int) {
 		t.Helper()
 		s := start(t)
 		s.files["f"] = NewPattern().Fill(20_000)
 		set(s)
-		r := mustRun(t, spec(kind, s.run(), 20_000, 1000, window))
-		if r.Transfers != 1 || want(r) == 0 {
+		spec := spec(kind, s.run(), 20_000, 1000, window)
+		if timer == "client" {
+			spec.Timeout = fast
+		}
+		r := mustRun(t, spec)
+		if r.Transfers != 1 || count(r) == 0 {
 			t.Errorf("got %+v", r)
 		}
-		<-s.ended
-		if kind == Write && !bytes.Equal(s.files["f-0"], NewPattern().Fill(20_000)) {
+		if <-s.ended; kind == Write && !bytes.Equal(s.files["f-0"], NewPattern().Fill(20_000)) {
 			t.Error("stored content is wrong")
 		}
 	}
 	gaps := func(r Result) int { return r.Gaps }
 	lost := func(r Result) int { return r.LostRequests }
-	f(Read, 8, func(s *server) { s.drop = once(opData, 3) }, gaps)
-	f(Read, 8, func(s *server) { s.drop = once(opData, 8) }, func(r Result) int { return r.Timeouts + r.Gaps + 1 })
-	f(Read, 1, func(s *server) { s.lose = once(opAck, 4) }, gaps)
-	f(Read, 1, func(s *server) { s.lose = once(opRead, 0) }, lost)
-	f(Many, 1, func(s *server) { s.lose = once(opRead, 0) }, lost)
-	f(Many, 1, func(s *server) { s.lose = once(opAck, 4) }, gaps)
-	f(Write, 8, func(s *server) { s.lose = once(opData, 3) }, gaps)
-	f(Write, 1, func(s *server) { s.drop = once(opAck, 4) }, func(r Result) int { return r.Timeouts })
-	f(Write, 1, func(s *server) { s.lose = once(opWrite, 0) }, lost)
+	late := func(r Result) int { return r.Timeouts }
+	f(Read, 8, "none", func(s *server) { s.drop = once(opData, 3) }, gaps)
+	f(Read, 8, "client", func(s *server) { s.drop = once(opData, 8) }, late)
+	f(Read, 8, "server", func(s *server) { s.lose, s.patience = once(opAck, 8), fast }, gaps)
+	f(Read, 1, "server", func(s *server) { s.lose, s.patience = once(opAck, 4), fast }, gaps)
+	f(Read, 1, "client", func(s *server) { s.drop = once(opData, 4) }, late)
+	f(Read, 1, "client", func(s *server) { s.lose = once(opRead, 0) }, lost)
+	f(Many, 1, "client", func(s *server) { s.lose = once(opRead, 0) }, lost)
+	f(Many, 1, "client", func(s *server) { s.drop = once(opData, 4) }, late)
+	f(Many, 1, "server", func(s *server) { s.lose, s.patience = once(opAck, 4), fast }, gaps)
+	f(Write, 8, "none", func(s *server) { s.lose = once(opData, 3) }, gaps)
+	f(Write, 8, "client", func(s *server) { s.lose = once(opData, 8) }, late)
+	f(Write, 1, "client", func(s *server) { s.drop = once(opAck, 4) }, late)
+	f(Write, 1, "client", func(s *server) { s.lose = once(opWrite, 0) }, lost)
 }
 
 func TestGapAsksForTheWindowOnce(t *testing.T) {
-	s := start(t)
-	s.files["f"] = NewPattern().Fill(64_000)
+	s := start(t) // two windows fit the default socket buffer
+	s.files["f"] = NewPattern().Fill(32_000)
 	s.drop = once(opData, 3)
-	mustRun(t, spec(Read, s.run(), 64_000, 1000, 64))
+	mustRun(t, spec(Read, s.run(), 32_000, 500, 64))
 	<-s.ended
 	if s.sent[60] > 2 {
 		t.Errorf("block 60 went out %d times for one lost block", s.sent[60])
@@ -191,7 +220,7 @@ func TestSlowReadersHoldTheirTransfersOpen(t *testing.T) {
 	slow := spec(Slow, s.run(), 100_000, 512, 1)
 	slow.Clients, slow.Pace = 10, 50*time.Millisecond
 	var states []string
-	r, err := Run(slow, func(state string) {
+	r, err := inChild(slow, func(state string) {
 		states = append(states, state)
 		if state == "holding" {
 			s.mu.Lock()
@@ -245,7 +274,7 @@ func TestSpecThatCannotRunIsRefused(t *testing.T) {
 		t.Helper()
 		s := spec(Many, netip.MustParseAddrPort("127.0.0.1:69"), 10, 512, 1)
 		change(&s)
-		if _, err := Run(s, nil); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := inChild(s, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
 	}

@@ -54,7 +54,7 @@ func runMany(s Spec, gate Gate) (Result, error) {
 	defer unix.Close(epoll)
 	w := &swarm{
 		spec: s, pattern: NewPattern(), epoll: epoll, clients: make([]client, s.Clients),
-		server: rawAddress(s.Server), packet: make([]byte, header+s.Block), took: make([]uint32, 0, 1<<20),
+		server: rawAddress(s.Server), packet: make([]byte, room(s.Block)), took: make([]uint32, 0, 1<<20),
 	}
 	for _, name := range s.Names {
 		w.requests = append(w.requests, request(opRead, name, s.Block, s.Window))

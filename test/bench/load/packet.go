@@ -73,3 +73,7 @@ func putAck(p *[header]byte, block uint16) {
 	binary.BigEndian.PutUint16(p[:], opAck)
 	binary.BigEndian.PutUint16(p[2:], block)
 }
+
+// room is the memory that any packet of a transfer fits in: an OACK or ERROR has up to
+// 512 bytes however small the blocks are.
+func room(block int) int { return header + max(block, 512) }

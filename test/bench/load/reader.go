@@ -95,14 +95,16 @@ func (r *reader) data(block uint16, content []byte) step {
 }
 
 // stray answers a block that is not due. The last good block again means that our ACK
-// was lost; a later block means that one before it was (RFC 7440 section 4).
+// was lost; a later block means that one before it was (RFC 7440 section 4). A window
+// that comes twice must not be acknowledged twice, or it comes twice for ever.
 func (r *reader) stray(block uint16) step {
 	r.gaps++
 	ahead := int16(block - r.next)
-	if ahead < -1 || ahead > 0 && r.asked {
+	again := ahead == -1 && (r.window == 1 || r.run == 0 && !r.asked)
+	if !again && (ahead <= 0 || r.asked) {
 		return wait
 	}
-	r.asked = ahead > 0
+	r.asked = true
 	r.run = 0
 	putAck(&r.ack, r.next-1)
 	return answer

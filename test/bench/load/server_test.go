@@ -15,17 +15,18 @@ import (
 
 // server is a small TFTP server with windows and faults, the other side of each test.
 type server struct {
-	t       *testing.T
-	conn    *net.UDPConn
-	block   int                 // largest blksize granted
-	window  int                 // largest windowsize granted
-	options bool                // answers options at all
-	drop    func(p []byte) bool // packets of the server that never leave
-	lose    func(p []byte) bool // packets of the client that never arrive
-	mu      sync.Mutex
-	files   map[string][]byte
-	sent    map[uint16]int // how often each DATA block went out
-	ended   chan struct{}  // one for each transfer that is over
+	t        *testing.T
+	conn     *net.UDPConn
+	block    int                 // largest blksize granted
+	window   int                 // largest windowsize granted
+	options  bool                // answers options at all
+	patience time.Duration       // before the server repeats what it sent
+	drop     func(p []byte) bool // packets of the server that never leave
+	lose     func(p []byte) bool // packets of the client that never arrive
+	mu       sync.Mutex
+	files    map[string][]byte
+	sent     map[uint16]int // how often each DATA block went out
+	ended    chan struct{}  // one for each transfer that is over
 }
 
 func start(t *testing.T) *server {
@@ -35,7 +36,7 @@ func start(t *testing.T) *server {
 	}
 	none := func([]byte) bool { return false }
 	s := &server{
-		t: t, conn: conn, block: maxBlock, window: 64, options: true, drop: none, lose: none,
+		t: t, conn: conn, block: maxBlock, window: 64, options: true, patience: time.Minute, drop: none, lose: none,
 		files: map[string][]byte{}, sent: map[uint16]int{}, ended: make(chan struct{}, 1<<16),
 	}
 	t.Cleanup(func() { conn.Close() })
@@ -61,7 +62,8 @@ func (s *server) run() netip.AddrPort {
 // peer is one transfer as the server sees it.
 type peer struct {
 	*server
-	conn *net.UDPConn
+	conn   *net.UDPConn
+	buffer []byte
 }
 
 func (p *peer) send(b []byte) {
@@ -75,17 +77,16 @@ func (p *peer) send(b []byte) {
 	}
 }
 
-// receive returns the next packet, or nil after 100 ms of silence.
+// receive returns the next packet until the one after it, or nil after silence.
 func (p *peer) receive() []byte {
-	b := make([]byte, maxBlock+header)
 	for {
-		p.conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
-		n, err := p.conn.Read(b)
+		p.conn.SetReadDeadline(time.Now().Add(p.patience))
+		n, err := p.conn.Read(p.buffer)
 		if err != nil {
 			return nil
 		}
-		if !p.lose(b[:n]) {
-			return b[:n]
+		if !p.lose(p.buffer[:n]) {
+			return p.buffer[:n]
 		}
 	}
 }
@@ -98,7 +99,7 @@ func (s *server) serve(request []byte, from *net.UDPAddr) {
 	}
 	defer conn.Close()
 	defer func() { s.ended <- struct{}{} }()
-	p := &peer{s, conn}
+	p := &peer{s, conn, make([]byte, maxBlock+header)}
 	fields := strings.Split(string(request[2:]), "\x00")
 	block, window, oack := s.grant(fields[2:])
 	s.mu.Lock()
@@ -141,8 +142,8 @@ func (p *peer) give(file []byte, block, window int, oack []byte) {
 		}
 	}
 	last := len(file)/block + 1
-	for base, silent := 0, 0; base < last && silent < 50; {
-		for n := base + 1; n <= min(base+window, last); n++ {
+	for base, silent, due := 0, 0, true; base < last && silent < 50; {
+		for n := base + 1; due && n <= min(base+window, last); n++ {
 			content := file[(n-1)*block : min(n*block, len(file))]
 			p.send(append([]byte{0, opData, byte(n >> 8), byte(n)}, content...))
 		}
@@ -150,10 +151,13 @@ func (p *peer) give(file []byte, block, window int, oack []byte) {
 		switch {
 		case ack == nil:
 			silent++
+			due = true
 		case ack[1] == opError:
 			return
 		default:
-			base += int(int16(binary.BigEndian.Uint16(ack[2:]) - uint16(base)))
+			ahead := int(int16(binary.BigEndian.Uint16(ack[2:]) - uint16(base)))
+			due = ahead > 0 // RFC 1123 section 4.2.3.1: a duplicate ACK repeats nothing
+			base += max(ahead, 0)
 		}
 	}
 }
@@ -165,7 +169,8 @@ func (p *peer) take(name string, block, window int, oack []byte) {
 	}
 	p.send(reply)
 	var content []byte
-	next, run, silent := uint16(1), 0, 0
+	next, run, silent, asked := uint16(1), 0, 0, false
+	asked := false // a gap was acknowledged and nothing moved since
 	for silent < 50 {
 		data := p.receive()
 		if data == nil {
@@ -175,15 +180,22 @@ func (p *peer) take(name string, block, window int, oack []byte) {
 		if data[1] != opData {
 			return
 		}
-		due := binary.BigEndian.Uint16(data[2:]) == next
+		silent = 0
+		ahead := int16(binary.BigEndian.Uint16(data[2:]) - next)
+		if ahead < -1 || ahead > 0 && asked {
+			continue
+		}
+		due := ahead == 0
+		asked = ahead > 0
 		last := due && len(data)-header < block
 		if due {
 			content = append(content, data[header:]...)
 			next++
 			run++
+			asked = false
 		}
-		if !due || last || run == window {
-			run = 0
+		if last || run == window || ahead == -1 || ahead > 0 && !asked {
+			run, asked = 0, ahead > 0
 			p.send([]byte{0, opAck, byte((next - 1) >> 8), byte(next - 1)})
 		}
 		if last {

@@ -27,7 +27,8 @@ type single struct {
 	took    []uint32
 	fd      int
 	in, out *batch
-	silent  int // timeouts in a row
+	silent  int       // timeouts in a row
+	waiting time.Time // since when, once a signal has interrupted the wait; else zero
 }
 
 func runSingle(s Spec) (Result, error) {
@@ -35,8 +36,8 @@ func runSingle(s Spec) (Result, error) {
 	defer runtime.UnlockOSThread()
 	count := min(max(s.Window, 1), 64)
 	c := &single{spec: s, pattern: NewPattern(), took: make([]uint32, 0, 1<<16)}
-	c.in = newBatch(count, s.Block, true)
-	c.out = newBatch(max(s.Window, 1), s.Block, false)
+	c.in = newBatch(count, room(s.Block))
+	c.out = newBatch(max(s.Window, 1), 0)
 	used := processorTime()
 	c.start = time.Now()
 	for n := 0; c.goesOn(n); n++ {
@@ -95,10 +96,11 @@ func (c *single) one(n int) error {
 func (c *single) ask(request []byte) ([]byte, error) {
 	server := rawAddress(c.spec.Server)
 	sendTo(c.fd, request, &server)
-	packet := make([]byte, header+c.spec.Block)
+	packet := make([]byte, room(c.spec.Block))
 	for c.silent = 0; ; {
 		n, errno := receiveFrom(c.fd, packet, &server)
 		if errno == 0 {
+			c.waiting = time.Time{}
 			return packet[:n], connect(c.fd, &server)
 		}
 		server = rawAddress(c.spec.Server)
@@ -116,11 +118,15 @@ func (c *single) ask(request []byte) ([]byte, error) {
 // last packet is to be repeated.
 func (c *single) silence(errno unix.Errno, count *int) (again bool, err error) {
 	switch {
-	case errno == unix.EINTR:
+	case errno == unix.EINTR && c.waiting.IsZero():
+		c.waiting = time.Now()
 		return false, nil
-	case errno != unix.EAGAIN:
+	case errno == unix.EINTR && time.Since(c.waiting) < c.spec.Timeout:
+		return false, nil // the kernel starts SO_RCVTIMEO anew
+	case errno != unix.EINTR && errno != unix.EAGAIN:
 		return false, fmt.Errorf("receive: %w", errno)
 	}
+	c.waiting = time.Time{}
 	*count++
 	c.silent++
 	if c.silent > tries {
@@ -161,7 +167,7 @@ func (c *single) read(name string) error {
 			}
 			continue
 		}
-		c.silent = 0
+		c.silent, c.waiting = 0, time.Time{}
 		for i := range n {
 			if end, err := c.step(&r, c.in.packet(i)); end {
 				return err
@@ -199,7 +205,7 @@ func (c *single) write(name string) error {
 	if err != nil {
 		return err
 	}
-	buffer := make([]byte, header+512)
+	buffer := make([]byte, room(512))
 	for {
 		switch w.take(packet) {
 		case answer:
@@ -224,7 +230,7 @@ func (c *single) acknowledgement(w *writer, buffer []byte) ([]byte, error) {
 	for {
 		n, errno := receiveFrom(c.fd, buffer, &from)
 		if errno == 0 {
-			c.silent = 0
+			c.silent, c.waiting = 0, time.Time{}
 			if c.late() {
 				return nil, errLimit
 			}
@@ -235,7 +241,6 @@ func (c *single) acknowledgement(w *writer, buffer []byte) ([]byte, error) {
 			return nil, err
 		}
 		if again {
-			w.again = false
 			c.send(w)
 		}
 	}

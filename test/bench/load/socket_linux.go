@@ -77,8 +77,8 @@ type message struct {
 	_      [4]byte
 }
 
-// batch is a set of packets that one system call sends or receives. Each has a header
-// part and a content part.
+// batch is a set of packets that one system call sends or receives. One to be
+// sent has a header part and a content part, one that is received is in one piece.
 type batch struct {
 	messages []message
 	parts    [][2]unix.Iovec
@@ -86,19 +86,19 @@ type batch struct {
 	content  [][]byte
 }
 
-// newBatch makes n packets; own says that they get memory of block bytes for content.
-func newBatch(n, block int, own bool) *batch {
+// newBatch makes n packets, to be received in memory of room bytes each, or to be sent
+// when room is 0.
+func newBatch(n, room int) *batch {
 	b := &batch{make([]message, n), make([][2]unix.Iovec, n), make([][header]byte, n), make([][]byte, n)}
 	for i := range b.messages {
 		b.parts[i][0].Base = &b.headers[i][0]
 		b.parts[i][0].SetLen(header)
 		b.messages[i].header.Iov = &b.parts[i][0]
 		b.messages[i].header.SetIovlen(2)
-		if own {
-			// One contiguous packet: its first four bytes are the header.
-			b.content[i] = make([]byte, header+block)
+		if room > 0 {
+			b.content[i] = make([]byte, room)
 			b.parts[i][0].Base = &b.content[i][0]
-			b.parts[i][0].SetLen(header + block)
+			b.parts[i][0].SetLen(room)
 			b.messages[i].header.SetIovlen(1)
 		}
 	}

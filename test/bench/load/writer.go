@@ -15,7 +15,6 @@ type writer struct {
 	acked   int64 // the last block the server has
 	sent    int64 // the last block that went out
 	started bool  // ACK 0 or an OACK came
-	again   bool  // the blocks after acked went out twice already
 	gaps    int
 	err     error
 }
@@ -69,13 +68,9 @@ func (w *writer) ack(block uint16) step {
 		return answer
 	}
 	ahead := int64(int16(block - uint16(w.acked)))
-	switch {
-	case ahead < 0 || ahead > w.sent-w.acked:
-		return wait
-	case ahead == 0 && (w.window == 1 || w.again || w.sent == w.acked):
+	if ahead <= 0 || ahead > w.sent-w.acked {
 		return wait // RFC 1123 section 4.2.3.1: a duplicate ACK repeats nothing
 	}
-	w.again = ahead == 0
 	w.acked += ahead
 	if w.acked == w.last() {
 		return done
