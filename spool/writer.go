@@ -162,6 +162,9 @@ func (s *Spool) rotate(p place) error {
 		s.segments[n-2].last = p.seq - 1
 	}
 	s.onDisk += segmentHead
+	if s.spent() > 0 { // the one before was consumed, and stayed because it was the newest
+		s.wake()
+	}
 	return nil
 }
 
