@@ -1,7 +1,9 @@
 package tftp
 
 import (
+	"bytes"
 	"strconv"
+	"sync"
 	"testing"
 
 	"tallyman"
@@ -24,6 +26,40 @@ func TestErrorBeforeAClosedPortIsWhatTheClientSaid(t *testing.T) {
 		c.conn.Close()
 		if e := r.memory.await(t, tallyman.KindClosed, name); e.Reason != tallyman.ClientError {
 			t.Fatalf("%s ended as %s (%s)", name, e.Reason, e.Err)
+		}
+	}
+}
+
+// On a single port the closed port of one client fails a send to another one.
+func TestVanishedClientsDoNoHarmToOthersOfTheirLane(t *testing.T) {
+	r := serve(t, single)
+	content := r.put(t, "file", 100_000)
+	for i := range 30 {
+		name := "lost" + strconv.Itoa(i)
+		r.put(t, name, 5000)
+		c := r.client(t)
+		c.ask(packet.RRQ, name, "windowsize", "4")
+		c.wantOACK("windowsize", "4")
+		c.ack(0)
+		c.conn.Close()
+	}
+	for range 3 {
+		reader, writer := r.client(t), r.client(t)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if got := reader.get("file", "octet", "windowsize", "7"); !bytes.Equal(got, content) {
+				t.Errorf("%d of %d bytes came, or others", len(got), len(content))
+			}
+		})
+		wg.Go(func() { writer.upload("new", "octet", content, "windowsize", "7") })
+		wg.Wait()
+		if got := r.content(t, "new"); !bytes.Equal(got, content) {
+			t.Errorf("%d of %d bytes stored, or others", len(got), len(content))
+		}
+	}
+	for i := range 30 {
+		if e := r.memory.await(t, tallyman.KindClosed, "lost"+strconv.Itoa(i)); e.Reason != tallyman.ClientGone {
+			t.Errorf("a client that vanished ended as %s", e.Reason)
 		}
 	}
 }

@@ -53,7 +53,8 @@ type loop struct {
 	from                    udp.Addr
 
 	limited, illegible record.Flood
-	ended, unused      []*transfer // of this turn; to be used again
+	gone, ended        []*transfer // in this turn
+	unused             []*transfer // to be used again
 
 	origin    time.Time
 	now       time.Duration // since origin, of this turn
@@ -126,6 +127,7 @@ func (l *loop) run() {
 		for t := l.wheel.Next(l.now); t != nil; t = l.wheel.Next(l.now) {
 			l.tick(t)
 		}
+		l.endGone()
 		l.tellFloods(false)
 		l.recycle()
 		if l.stopping.Load() {
@@ -176,7 +178,7 @@ func (l *loop) close() {
 // whether there were any.
 func (l *loop) receive(a *lane.Lane[transfer], fault bool) bool {
 	if fault {
-		l.faults(a)
+		l.noteFaults(a)
 	}
 	t := a.Solo
 	if t == nil || t.op == tallyman.OpPut && t.grant.Window > 1 {
@@ -234,8 +236,12 @@ func (l *loop) receiveMany(a *lane.Lane[transfer]) bool {
 	return true
 }
 
-// heard hands a packet of the client to its transfer.
+// heard hands a packet of the client to its transfer. One that came in the same
+// batch as the one that gave the transfer to a thread is lost.
 func (l *loop) heard(t *transfer, p []byte) {
+	if t.thread != nil {
+		return
+	}
 	if !t.heard {
 		t.heard = true
 		l.half.Give(&t.token, true)
@@ -265,34 +271,37 @@ func (l *loop) stranger(a *lane.Lane[transfer], from *udp.Addr, p []byte) {
 // mostLate bounds what is taken off a lane before a fault counts.
 const mostLate = 64
 
-// faults ends the transfers whose clients' ports are closed. What a client said
-// before it closed its port comes first: one that sends an ERROR and goes has
-// broken off, and a last ACK makes a read complete.
-func (l *loop) faults(a *lane.Lane[transfer]) {
-	var gone []*transfer
+// noteFaults remembers the transfers whose clients' ports are closed.
+func (l *loop) noteFaults(a *lane.Lane[transfer]) {
 	var f udp.Fault
-	for a.Socket.IsOpen() && a.Socket.Fault(&f) {
+	for a.Socket.Fault(&f) {
 		if !f.Gone() {
 			continue
 		}
 		if t := l.table.on(f.About.AddrPort(), a); t != nil {
-			gone = append(gone, t)
+			l.gone = append(l.gone, t)
 		}
 	}
-	if len(gone) == 0 {
-		return
-	}
-	// The first Receive after a fault may fail with its errno (man 7 ip, IP_RECVERR).
-	for tries, empty := 0, 0; tries < mostLate && empty < 2 && a.Socket.IsOpen(); tries++ {
-		if !l.receive(a, false) {
-			empty++
+}
+
+// endGone ends the transfers that noteFaults remembered, when nothing else is
+// under way. What a client said before it closed its port comes first: one that
+// sends an ERROR and goes has broken off, and a last ACK makes a read complete.
+func (l *loop) endGone() {
+	for i := 0; i < len(l.gone); i++ { // more may come
+		t := l.gone[i]
+		// The first Receive after a fault may fail with its errno (man 7 ip, IP_RECVERR).
+		for tries, empty := 0, 0; !t.ended && t.thread == nil && tries < mostLate && empty < 2; tries++ {
+			if !l.receive(t.lane, false) {
+				empty++
+			}
 		}
-	}
-	for _, t := range gone {
-		if !t.ended {
+		if !t.ended && t.thread == nil {
 			l.perform(t, t.machine().Gone(l.now))
 		}
+		l.gone[i] = nil
 	}
+	l.gone = l.gone[:0]
 }
 
 // tick does what is due for t by now.

@@ -47,11 +47,10 @@ func (l *loop) perform(t *transfer, do engine.Do) {
 	case do.SendError:
 		l.sendError(t.lane, &t.peer, do.Error)
 	}
-	if t.op == tallyman.OpPut && !t.ended && !do.Done && (do.Ack || do.Last || t.sink.Full()) {
+	if t.op == tallyman.OpPut && !do.Done && (do.Ack || do.Last || t.sink.Full()) {
 		l.pump(t) // while the client sends its next window
 	}
 	switch {
-	case t.ended:
 	case do.Done:
 		l.finish(t)
 	default:
@@ -69,7 +68,7 @@ func (l *loop) send(t *transfer, p []byte) {
 	if l.told(t, err) {
 		err = t.lane.Socket.Send(p, &t.peer)
 	}
-	if err != nil && !t.ended {
+	if err != nil {
 		l.counts.unsent.Add(1)
 	}
 }
@@ -83,8 +82,8 @@ func (l *loop) told(t *transfer, err error) bool {
 	}
 	switch errno {
 	case unix.ECONNREFUSED, unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EPROTO, unix.ENOPROTOOPT, unix.EMSGSIZE, unix.EACCES:
-		l.faults(t.lane)
-		return !t.ended
+		l.noteFaults(t.lane)
+		return true
 	}
 	return false
 }
@@ -117,9 +116,7 @@ func (l *loop) sendBlocks(t *transfer, from uint64, count int) *Refusal {
 				t.read.Final(from+uint64(n)-1, len(data)%size)
 			}
 		}
-		if l.flush(t, data, from, n); t.ended {
-			return nil
-		}
+		l.flush(t, data, from, n)
 		t.source.Sum(data, int64(from-1)*int64(size))
 		from += uint64(n)
 		count -= n
@@ -138,7 +135,7 @@ func (l *loop) flush(t *transfer, data []byte, from uint64, n int) {
 		more, err = l.outbox.Flush(t.lane.Socket, &t.peer, &t.route, false)
 		sent += more
 	}
-	if err != nil && !t.ended {
+	if err != nil {
 		l.counts.unsent.Add(uint64(n - sent))
 	}
 }

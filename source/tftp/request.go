@@ -130,9 +130,9 @@ func (l *loop) anew(t *transfer) bool {
 	}
 	// What the client sent before this request waits on the lane, and may be its last ACK.
 	// (On a single port it came before the request.)
-	for a := t.lane; !a.Port && !t.ended && t.heard && l.receive(a, false); {
+	for a := t.lane; !a.Port && !t.ended && t.heard && t.thread == nil && l.receive(a, false); {
 	}
-	if !t.ended && t.heard && l.now-t.machine().Progress() > repeatSpan {
+	if !t.ended && t.heard && t.thread == nil && l.now-t.machine().Progress() > repeatSpan {
 		if t.settled() {
 			l.perform(t, t.machine().Stop(l.now))
 		} else {

@@ -44,6 +44,7 @@ func (l *loop) pump(t *transfer) {
 func (l *loop) stored(t *transfer) *tallyman.Evidence {
 	a, end := t.about(), t.end()
 	end.Reason, end.Size = tallyman.Stored, t.sink.Size()
+	end.Outcome.LastAcked = end.Outcome.LastBlock // as soon as this is recorded
 	if announced := t.grant.Announced; announced >= 0 && end.Outcome.Bytes > announced {
 		end.Reason = tallyman.AnnouncedSize
 	}
