@@ -44,7 +44,9 @@ type cluster struct {
 	dirty    bool
 	ended    bool
 	merged   bool
-	lost     bool // it fell silent across a gap
+	lost     bool      // it fell silent across a gap
+	missed   time.Time // when that was found
+	heard    time.Time // when the newest evidence of it was seen
 }
 
 // add keeps the evidence in order and reports whether it says anything new. Of reports of progress only the furthest stays.

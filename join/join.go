@@ -22,8 +22,9 @@ import (
 
 // Config bounds what a Join remembers.
 type Config struct {
-	Settle  time.Duration // how long, by evidence time, a transfer that ended waits for late evidence
+	Settle  time.Duration // how long, by when evidence was seen, a transfer that ended waits for late evidence
 	Settled int           // how many ended transfers wait at the most; the oldest is forgotten first
+	Steps   int           // how many requests are remembered for boot searches at the most; the oldest client is forgotten first
 	Silence time.Duration // an active transfer of which nothing was heard for so long, across a gap of its witness, is unproven
 	Draw    func(first *tallyman.Evidence) tallyman.UUID
 }
@@ -31,7 +32,7 @@ type Config struct {
 // Defaults returns the configuration of a running server.
 func Defaults() Config {
 	return Config{
-		Settle: 5 * time.Second, Settled: 8192, Silence: 2 * time.Minute,
+		Settle: 5 * time.Second, Settled: 8192, Steps: 32768, Silence: 2 * time.Minute,
 		Draw: func(e *tallyman.Evidence) tallyman.UUID { return tallyman.DrawUUID(e.Seen, e.ID) },
 	}
 }
@@ -41,12 +42,15 @@ type Join struct {
 	cfg      Config
 	clusters map[key]*cluster
 	clients  map[client]*search
+	arrival  []client // the clients, in the order in which they came; some are forgotten already
+	steps    int      // how many requests clients hold
 	open     map[*cluster]struct{}
 	ended    []*cluster // in the order in which they ended: the next to be forgotten first
 	dirty    []*cluster
 	alone    []tallyman.Record
 	gaps     []tallyman.Evidence // of witnesses that sign transfers, newest last
-	newest   time.Time
+	now      time.Time           // when the newest evidence was seen; a clock that is set back takes it back
+	looked   time.Time
 	swept    time.Time
 }
 
@@ -57,9 +61,7 @@ func New(cfg Config) *Join {
 
 // Add takes one piece of evidence. What it changed is told by the next Changed.
 func (j *Join) Add(e tallyman.Evidence) {
-	if e.Time.After(j.newest) {
-		j.newest = e.Time
-	}
+	j.now = seen(&e)
 	switch e.Kind {
 	case tallyman.KindGap:
 		j.addGap(e)
@@ -91,6 +93,7 @@ func (j *Join) Add(e tallyman.Evidence) {
 	if !c.add(e) {
 		return
 	}
+	c.heard, c.lost = j.now, false
 	j.touch(c)
 	if c.closed() {
 		j.end(c)
@@ -111,9 +114,12 @@ func (j *Join) Restore(t *tallyman.Transfer) {
 				c.keys = append(c.keys, k)
 			}
 		}
-		if e.Time.After(j.newest) {
-			j.newest = e.Time
+		if at := seen(&e); at.After(c.heard) {
+			c.heard = at
 		}
+	}
+	if c.heard.After(j.now) {
+		j.now = c.heard
 	}
 	if c.closed() {
 		j.end(c)
@@ -143,21 +149,44 @@ func (j *Join) Changed() []tallyman.Record {
 	return out
 }
 
-// Advance tells the Join how late it is, so that it can judge what fell silent across a gap. It may be called at any time.
+// Advance tells the Join how late it is, by the clock that evidence is seen by, when no more evidence waits: what fell silent across a gap is judged
+// unproven until it is heard of again, and forgotten when it is not.
 func (j *Join) Advance(now time.Time) {
-	if now.After(j.newest) {
-		j.newest = now
+	j.now = now
+	if !apart(now, j.looked, time.Second) {
+		return
 	}
+	j.looked = now
 	for c := range j.open {
-		last := c.last()
-		if now.Sub(last) < j.cfg.Silence || !j.blindAfter(c, last) {
-			continue
+		switch {
+		case c.lost && apart(now, c.missed, gapsKept*j.cfg.Silence):
+			delete(j.open, c)
+			j.release(c)
+			c.ended = true
+		case !c.lost && now.Sub(c.heard) >= j.cfg.Silence && j.blindAfter(c):
+			c.lost, c.missed = true, now
+			j.touch(c)
 		}
-		c.lost = true
-		j.touch(c)
-		j.end(c)
 	}
-	j.gaps = slices.DeleteFunc(j.gaps, func(g tallyman.Evidence) bool { return now.Sub(g.Time) > 4*j.cfg.Silence })
+	j.gaps = slices.DeleteFunc(j.gaps, func(g tallyman.Evidence) bool { return apart(now, seen(&g), gapsKept*j.cfg.Silence) })
+	j.forget()
+}
+
+// gapsKept is how long a gap may make silence suspicious, in units of Config.Silence.
+const gapsKept = 4
+
+// seen is when evidence came to us. Its own time is its witness's clock, which may be wrong by years.
+func seen(e *tallyman.Evidence) time.Time {
+	if e.Seen.IsZero() {
+		return e.Time
+	}
+	return e.Seen
+}
+
+// apart reports whether two times are further apart than d, whichever is first: a clock that is set changes their order.
+func apart(a, b time.Time, d time.Duration) bool {
+	by := a.Sub(b)
+	return by > d || by < -d
 }
 
 // Open returns the number of transfers that run, and of those that wait for late evidence.
@@ -187,7 +216,9 @@ func (j *Join) unite(a, b *cluster) *cluster {
 	for _, e := range b.evidence {
 		a.add(e)
 	}
-	a.lost = a.lost || b.lost
+	if b.heard.After(a.heard) {
+		a.heard = b.heard
+	}
 	a.keys = append(a.keys, b.keys...)
 	for _, k := range b.keys {
 		j.clusters[k] = a
@@ -209,19 +240,24 @@ func (j *Join) forget() {
 	n := 0
 	for n < len(j.ended) {
 		c := j.ended[n]
-		if !c.merged && j.newest.Sub(c.last()) <= j.cfg.Settle && len(j.ended)-n <= j.cfg.Settled {
+		if !c.merged && !apart(j.now, c.heard, j.cfg.Settle) && len(j.ended)-n <= j.cfg.Settled {
 			break
 		}
-		for _, k := range c.keys {
-			if j.clusters[k] == c {
-				delete(j.clusters, k)
-			}
-		}
+		j.release(c)
 		j.ended[n] = nil
 		n++
 	}
 	j.ended = slices.Delete(j.ended, 0, n)
 	j.searchForget()
+}
+
+// release makes evidence that comes later begin another record.
+func (j *Join) release(c *cluster) {
+	for _, k := range c.keys {
+		if j.clusters[k] == c {
+			delete(j.clusters, k)
+		}
+	}
 }
 
 func (j *Join) addGap(e tallyman.Evidence) {
@@ -231,12 +267,17 @@ func (j *Join) addGap(e tallyman.Evidence) {
 	})
 }
 
-// blindAfter reports whether a witness of the cluster could not see at some time after it was last heard.
-func (j *Join) blindAfter(c *cluster, last time.Time) bool {
+// blindAfter reports whether a witness of the cluster could not see at some time after the cluster was last heard of.
+func (j *Join) blindAfter(c *cluster) bool {
 	for i := range j.gaps {
 		g := &j.gaps[i]
-		if !g.Time.Before(last) && g.Host == c.evidence[0].Host {
-			return true
+		if seen(g).Before(c.heard) {
+			continue
+		}
+		for k := range c.evidence {
+			if e := &c.evidence[k]; e.Host == g.Host && e.Witness == g.Witness {
+				return true
+			}
 		}
 	}
 	return false

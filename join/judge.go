@@ -63,36 +63,59 @@ func (c *cluster) judge() *tallyman.Transfer {
 // verdict weighs what the witnesses say of the end. Our own server and the packets are proof; what another server's log or the file
 // system says is a claim.
 func (c *cluster) verdict(t *tallyman.Transfer) {
-	var proof, claim *tallyman.Evidence
-	for i := range c.evidence {
-		switch e := &c.evidence[i]; {
-		case !ends(e):
-		case e.Witness == "server" || e.Witness == "wire":
-			proof = e
-		default:
-			claim = e
-		}
-	}
+	chief := c.chief()
 	j := &t.Judgement
 	switch {
-	case proof != nil:
-		j.Verdict, j.Reason = ruling(proof)
+	case chief != nil && proves(chief):
+		j.Verdict, j.Reason = ruling(chief)
 	case c.lost:
 		j.Verdict, j.Reason = tallyman.Unproven, tallyman.InGap
 		t.End = c.last()
-	case claim == nil:
+	case chief == nil:
 		j.Verdict = tallyman.Active
 	default:
-		j.Verdict, j.Reason = ruling(claim)
+		j.Verdict, j.Reason = ruling(chief)
 		if j.Verdict == tallyman.Complete {
 			j.Verdict, j.Reason = tallyman.Unproven, tallyman.LogOnly
 		}
 	}
+	alone := j.Verdict
+	c.weighSizes(t)
 	c.weighDigests(t)
-	c.sides(t)
-	if t.Content = content(t); t.Content != tallyman.Full {
+	c.sides(t, chief)
+	if t.Content = content(t, alone); t.Content != tallyman.Full || j.Reason == tallyman.HashMismatch {
 		t.Digest = ""
 	}
+}
+
+// proves reports whether the witness was at one end of the transfer, or saw all packets between.
+func proves(e *tallyman.Evidence) bool { return e.Witness == "server" || e.Witness == "wire" }
+
+// rank orders witnesses by how near they were: our server, the packets, the files, then what somebody wrote down.
+func rank(e *tallyman.Evidence) int {
+	return slices.Index([]string{"files", "wire", "server"}, e.Witness)
+}
+
+// chief is the evidence of the end that decides: that of the nearest witness who knows how it ended, its last word. A witness who does not know
+// how it ended decides only when nobody who could prove it knows more.
+func (c *cluster) chief() *tallyman.Evidence {
+	var chief *tallyman.Evidence
+	weight := func(e *tallyman.Evidence) int {
+		w := rank(e)
+		if v, _ := ruling(e); v.Outcome() != "unknown" {
+			w += 10
+		}
+		if proves(e) {
+			w += 100
+		}
+		return w
+	}
+	for i := range c.evidence {
+		if e := &c.evidence[i]; ends(e) && (chief == nil || weight(e) >= weight(chief)) {
+			chief = e
+		}
+	}
+	return chief
 }
 
 // ruling turns the reason that a witness gave into a verdict. A refusal is a refusal for whatever reason.
@@ -106,18 +129,43 @@ func ruling(e *tallyman.Evidence) (tallyman.Verdict, tallyman.Reason) {
 	return tallyman.Unproven, tallyman.ClosedUnproven
 }
 
-// weighDigests takes the digest that the witnesses agree on; two that differ contradict each other.
+// weighSizes compares what came with what was announced and with what stands on the disk. In netascii they differ rightly.
+func (c *cluster) weighSizes(t *tallyman.Transfer) {
+	j := &t.Judgement
+	if j.Verdict != tallyman.Complete || t.Op != tallyman.OpPut || t.Bytes < 0 || strings.Contains(t.Details, `"mode":"netascii"`) {
+		return
+	}
+	if t.Expected > 0 && t.Expected != t.Bytes {
+		j.Verdict, j.Reason = tallyman.Contradicted, tallyman.AnnouncedSize
+	}
+	for i := range c.evidence {
+		if e := &c.evidence[i]; e.Witness == "files" && e.Kind == tallyman.KindClosed && e.Size >= 0 && e.Size < t.Bytes {
+			j.Verdict, j.Reason = tallyman.Contradicted, tallyman.StoredShort
+		}
+	}
+}
+
+// weighDigests takes the digest that the witnesses agree on; two that differ contradict each other, where the content is said to be whole. What was
+// broken off has another digest than the file, rightly.
 func (c *cluster) weighDigests(t *tallyman.Transfer) {
+	byKind := map[string]tallyman.Digest{}
 	for i := range c.evidence {
 		d := c.evidence[i].Digest
-		switch {
-		case d == "" || d == t.Digest:
-		case t.Digest == "":
+		if d == "" {
+			continue
+		}
+		kind := kindOf(d)
+		if t.Digest == "" || kind == "sha256" && kindOf(t.Digest) != kind {
 			t.Digest = d
-		case kindOf(d) == kindOf(t.Digest):
-			t.Judgement.Verdict, t.Judgement.Reason = tallyman.Contradicted, tallyman.HashMismatch
+		}
+		if old, ok := byKind[kind]; ok && old != d {
+			if v := t.Judgement.Verdict; v == tallyman.Complete || v == tallyman.Unproven || v == tallyman.Contradicted {
+				t.Judgement.Verdict, t.Judgement.Reason = tallyman.Contradicted, tallyman.HashMismatch
+			}
+			t.Digest = ""
 			return
 		}
+		byKind[kind] = d
 	}
 }
 
@@ -126,17 +174,21 @@ func kindOf(d tallyman.Digest) string {
 	return kind
 }
 
-// sides sorts the witnesses into those who bear the verdict out and those who do not. A claim of success beside proof of failure, or the reverse,
-// is a contradiction.
-func (c *cluster) sides(t *tallyman.Transfer) {
+// sides sorts the witnesses into those who bear the verdict out and those who do not. Who says success where the chief witness says failure, or
+// the reverse, is against him, and the record is contradicted. Who does not know how it ended contradicts nobody.
+func (c *cluster) sides(t *tallyman.Transfer, chief *tallyman.Evidence) {
 	j := &t.Judgement
-	want := j.Verdict.Outcome()
+	want := ""
+	if chief != nil {
+		v, _ := ruling(chief)
+		want = v.Outcome()
+	}
 	for i := range c.evidence {
 		e := &c.evidence[i]
 		side := &j.For
-		if ends(e) && e.Witness != "server" {
+		if chief != nil && ends(e) && e.Witness != chief.Witness && want != "unknown" {
 			v, _ := ruling(e)
-			if o := v.Outcome(); o != want && o != "unknown" && want != "unknown" && want != "" {
+			if o := v.Outcome(); o != want && o != "unknown" {
 				side = &j.Against
 			}
 		}
@@ -147,17 +199,20 @@ func (c *cluster) sides(t *tallyman.Transfer) {
 	slices.Sort(j.For)
 	slices.Sort(j.Against)
 	j.For = slices.DeleteFunc(j.For, func(w string) bool { return slices.Contains(j.Against, w) })
-	if len(j.Against) > 0 && j.Verdict == tallyman.Complete {
+	if len(j.Against) > 0 && j.Verdict != tallyman.Contradicted {
 		j.Verdict, j.Reason = tallyman.Contradicted, tallyman.OutcomeMismatch
 	}
 }
 
-// content says how much of the content went before the server's eyes.
-func content(t *tallyman.Transfer) tallyman.Content {
-	switch t.Judgement.Verdict {
+// content says how much of the content went before the witnesses' eyes, by what the verdict was before anybody contradicted.
+func content(t *tallyman.Transfer, alone tallyman.Verdict) tallyman.Content {
+	switch alone {
 	case tallyman.Active, tallyman.Refused, tallyman.Probe:
 		return tallyman.NoContent
 	case tallyman.Complete, tallyman.Contradicted:
+		if t.Bytes < 0 && t.Digest == "" {
+			return tallyman.Absent
+		}
 		return tallyman.Full
 	case tallyman.Unproven:
 		if t.Digest != "" {

@@ -31,6 +31,7 @@ type search struct {
 // step is one request: c is nil when the file was served, and name is what was asked for.
 type step struct {
 	at   time.Time
+	seen time.Time // when we first heard of it
 	c    *cluster
 	name string
 }
@@ -90,16 +91,35 @@ func (j *Join) searchAdd(c *cluster) {
 	if s == nil {
 		s = new(search)
 		j.clients[who] = s
+		j.arrival = append(j.arrival, who)
 	}
 	at, _ := slices.BinarySearchFunc(s.steps, st, inTime)
 	s.steps = slices.Insert(s.steps, at, st)
+	j.steps++
 	if st.c != nil {
 		s.missing++
 	}
 	if len(s.steps) > searchSteps {
-		s.drop(1)
+		j.steps -= s.drop(1)
 	}
 	j.decide(s)
+	j.searchBound()
+}
+
+// searchBound forgets the clients that came first when too much is remembered: a flood of requests under forged addresses must not fill the memory.
+func (j *Join) searchBound() {
+	if j.steps <= j.cfg.Steps {
+		return
+	}
+	n := 0
+	for ; j.steps > j.cfg.Steps/4*3 && n < len(j.arrival); n++ {
+		who := j.arrival[n]
+		if s := j.clients[who]; s != nil {
+			j.steps -= len(s.steps)
+			delete(j.clients, who)
+		}
+	}
+	j.arrival = slices.Delete(j.arrival, 0, n)
 }
 
 // request returns the step that the cluster is, or the zero step if it is no read, or not yet known to be served or missed.
@@ -127,7 +147,7 @@ func (c *cluster) request() (step, client) {
 	if op != tallyman.OpGet || !peer.IsValid() || !served && !missed {
 		return step{}, client{}
 	}
-	st := step{at: c.start(), name: c.name()}
+	st := step{at: c.start(), seen: c.firstSeen(), name: c.name()}
 	if missed {
 		st.c = c
 	}
@@ -146,6 +166,16 @@ func (c *cluster) start() time.Time {
 		}
 	}
 	return start
+}
+
+func (c *cluster) firstSeen() time.Time {
+	first := seen(&c.evidence[0])
+	for i := range c.evidence {
+		if at := seen(&c.evidence[i]); at.Before(first) {
+			first = at
+		}
+	}
+	return first
 }
 
 func (c *cluster) name() string {
@@ -179,49 +209,59 @@ func (j *Join) decide(s *search) {
 	}
 }
 
-func (s *search) drop(n int) {
+func (s *search) drop(n int) int {
 	for _, st := range s.steps[:n] {
 		if st.c != nil {
 			s.missing--
 		}
 	}
 	s.steps = slices.Delete(s.steps, 0, n)
+	return n
 }
 
 // remove takes out a step that was filed before more was known of its request.
-func (s *search) remove(st step) {
-	if i := slices.Index(s.steps, st); i >= 0 {
-		s.steps = slices.Delete(s.steps, i, i+1)
-		if st.c != nil {
-			s.missing--
-		}
+func (s *search) remove(st step) int {
+	i := slices.Index(s.steps, st)
+	if i < 0 {
+		return 0
 	}
+	s.steps = slices.Delete(s.steps, i, i+1)
+	if st.c != nil {
+		s.missing--
+	}
+	return 1
 }
 
 // searchDrop takes out a request that turned out to be another, or was united with one.
 func (j *Join) searchDrop(c *cluster) {
 	if s := j.clients[c.client]; s != nil && c.filed != (step{}) {
-		s.remove(c.filed)
+		j.steps -= s.remove(c.filed)
 		j.decide(s)
 	}
 }
 
-// searchForget drops what can no longer be part of a search.
+// searchForget drops what can no longer be part of a search. Requests are in the order of their own clock; what its clock sets far from ours goes too.
 func (j *Join) searchForget() {
-	if j.newest.Sub(j.swept) < time.Second {
+	if !apart(j.now, j.swept, time.Second) {
 		return
 	}
-	j.swept = j.newest
+	j.swept = j.now
 	for who, s := range j.clients {
 		n := 0
-		for n < len(s.steps) && j.newest.Sub(s.steps[n].at) > searchWindow+j.cfg.Settle {
+		for n < len(s.steps) && apart(j.now, s.steps[n].seen, searchWindow+j.cfg.Settle) {
 			n++
 		}
-		s.drop(n)
+		j.steps -= s.drop(n)
 		if len(s.steps) == 0 {
 			delete(j.clients, who)
 		}
 	}
+	known := make(map[client]bool, len(j.clients))
+	j.arrival = slices.DeleteFunc(j.arrival, func(who client) bool {
+		gone := j.clients[who] == nil || known[who]
+		known[who] = true
+		return gone
+	})
 }
 
 // withSearch adds the name that ended the search to the details.

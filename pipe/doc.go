@@ -10,6 +10,7 @@
 //   - Evidence reaches the ledger once: the place up to which it is contained is committed with the records, in one transaction. After a
 //     crash the spool is read again from there, and what runs is restored from the ledger.
 //   - A ledger that is slow or down holds back the backlog in the spool, nothing else. A sink that is slow or down holds back only itself.
+//   - A record that the ledger does not take while it takes others is set aside, and a gap takes its place: it holds back nothing.
 //   - A transfer that was running when the program died is looked at again (Orphan) before new evidence is taken.
 //
 // The same pipe runs in an agent later, with a sink that sends to a hub in the place of the ledger. It leaves to others what evidence

@@ -10,8 +10,10 @@ import (
 	"tallyman/spool"
 )
 
-// judge hands entries of the spool to the join and returns what they changed.
+// judge hands entries of the spool to the join and returns what they changed. While evidence waits, the join's clock is when that evidence was
+// seen, so that a backlog is judged as it would have been without one; when none waits, it is ours.
 func (p *Pipe) judge(entries []spool.Entry) []tallyman.Record {
+	late := p.seen()
 	for i := range entries {
 		en := &entries[i]
 		e, err := p.evidence(en)
@@ -19,7 +21,9 @@ func (p *Pipe) judge(entries []spool.Entry) []tallyman.Record {
 			e = p.blind(en.ID, 1, "an entry of the spool could not be read: "+err.Error())
 		}
 		p.join.Add(e)
+		late = e.Seen
 	}
+	p.join.Advance(late)
 	return p.join.Changed()
 }
 

@@ -1,0 +1,159 @@
+package join_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"tallyman"
+)
+
+// end is what one witness says of the end of the transfer that request began.
+func (s *story) end(witness string, reason tallyman.Reason, change func(*tallyman.Evidence)) {
+	s.tell(4*time.Second, tallyman.KindClosed, func(e *tallyman.Evidence) {
+		e.Peer, e.Began, e.Op = netip.MustParseAddrPort("10.0.0.7:1234"), t0, s.list[0].Op
+		e.Witness, e.Reason = witness, reason
+		if change != nil {
+			change(e)
+		}
+	})
+}
+
+func TestWitnessesAreWeighed(t *testing.T) {
+	is := func(what string, op tallyman.Op, server tallyman.Reason, verdict tallyman.Verdict, reason tallyman.Reason, against string, more func(*story)) {
+		t.Helper()
+		var s story
+		s.request(0, "10.0.0.7:1234", "fw.bin", op, server)
+		more(&s)
+		for range 2 {
+			got := records(t, patient(), s.list)
+			if len(got) != 1 {
+				t.Fatalf("%s: %d records", what, len(got))
+			}
+			j := got[0].Judgement
+			if j.Verdict != verdict || j.Reason != reason || fmt.Sprint(j.Against) != "["+against+"]" {
+				t.Errorf("%s: %s %s, against %v", what, j.Verdict, j.Reason, j.Against)
+			}
+			slices.Reverse(s.list)
+		}
+	}
+	get, put := tallyman.OpGet, tallyman.OpPut
+	is("packets against the server", get, tallyman.FinalAck, tallyman.Contradicted, tallyman.OutcomeMismatch, "wire", func(s *story) {
+		s.end("wire", tallyman.ClientSilent, nil)
+	})
+	is("packets that come first", get, tallyman.ClientSilent, tallyman.Contradicted, tallyman.OutcomeMismatch, "wire", func(s *story) {
+		s.end("wire", tallyman.FinalAck, func(e *tallyman.Evidence) { e.Time = t0.Add(time.Millisecond) })
+	})
+	is("packets prove what the server could not", get, tallyman.DeliveredUnconfirmed, tallyman.Complete, tallyman.FinalAck, "", func(s *story) {
+		s.end("wire", tallyman.FinalAck, nil)
+	})
+	is("a log that claims success beside proof of failure", put, tallyman.ClientSilent, tallyman.Contradicted, tallyman.OutcomeMismatch, "log", func(s *story) {
+		s.end("log", tallyman.Stored, nil)
+	})
+	is("a log that knows nothing contradicts nobody", get, tallyman.FinalAck, tallyman.Complete, tallyman.FinalAck, "", func(s *story) {
+		s.end("log", tallyman.ClosedUnproven, nil)
+	})
+	is("log and files disagree", put, "", tallyman.Contradicted, tallyman.OutcomeMismatch, "log", func(s *story) {
+		s.end("files", tallyman.ClosedWell, nil)
+		s.end("log", tallyman.ClientSilent, nil)
+	})
+	is("log and files agree, and nobody proves it", put, "", tallyman.Unproven, tallyman.LogOnly, "", func(s *story) {
+		s.end("files", tallyman.ClosedWell, nil)
+		s.end("log", tallyman.Stored, nil)
+	})
+	is("the file is shorter than what came", put, tallyman.Stored, tallyman.Contradicted, tallyman.StoredShort, "", func(s *story) {
+		s.end("files", tallyman.ClosedWell, func(e *tallyman.Evidence) { e.Size = 2999 })
+	})
+	is("netascii makes a file shorter", put, tallyman.Stored, tallyman.Complete, tallyman.Stored, "", func(s *story) {
+		s.end("files", tallyman.ClosedWell, func(e *tallyman.Evidence) { e.Size, e.Details = 2900, `{"mode":"netascii"}` })
+	})
+	is("another size came than was announced", put, "", tallyman.Contradicted, tallyman.AnnouncedSize, "", func(s *story) {
+		s.end("wire", tallyman.Stored, func(e *tallyman.Evidence) { e.Moved, e.Expected = 3000, 4000 })
+	})
+	is("a broken upload has another digest than the file of that name", put, tallyman.ClientSilent, tallyman.Failed, tallyman.ClientSilent, "", func(s *story) {
+		s.end("hash", "", func(e *tallyman.Evidence) { e.Kind, e.Digest = tallyman.KindDigested, "sha256:bb" })
+	})
+	is("digests of one kind differ behind one of another", get, tallyman.FinalAck, tallyman.Contradicted, tallyman.HashMismatch, "", func(s *story) {
+		s.end("hash", "", func(e *tallyman.Evidence) { e.Kind, e.Digest, e.Time = tallyman.KindDigested, "md5:cc", t0 })
+		s.end("wire", tallyman.FinalAck, func(e *tallyman.Evidence) { e.Digest = "sha256:dd" })
+	})
+}
+
+func TestPacketsOfTheControlConnectionAloneProveNoContent(t *testing.T) {
+	var s story
+	s.list = append(s.list, tallyman.Evidence{Op: tallyman.OpPut})
+	s.end("wire", tallyman.ReplyAcknowledged, nil)
+	got := records(t, patient(), s.list[1:])[0]
+	if got.Judgement.Verdict != tallyman.Complete || got.Content != tallyman.Absent {
+		t.Errorf("%+v, content %s", got.Judgement, got.Content)
+	}
+}
+
+// TestAnyTestimonyGivesALegalRecord lets all witnesses say anything.
+func TestAnyTestimonyGivesALegalRecord(t *testing.T) {
+	reasons := append(tallyman.Reasons(), "", "no-such-code")
+	rapid.Check(t, func(rt *rapid.T) {
+		var s story
+		for range rapid.IntRange(1, 8).Draw(rt, "evidence") {
+			kind := rapid.SampledFrom([]tallyman.Kind{
+				tallyman.KindRequest, tallyman.KindRefusal, tallyman.KindOpened, tallyman.KindProgress, tallyman.KindClosed, tallyman.KindDigested,
+			}).Draw(rt, "kind")
+			at := time.Duration(rapid.IntRange(0, 9).Draw(rt, "at")) * time.Second
+			s.tell(at, kind, func(e *tallyman.Evidence) {
+				e.Peer, e.Began = netip.MustParseAddrPort("10.0.0.7:1234"), t0
+				e.Witness = rapid.SampledFrom([]string{"server", "wire", "log", "files", "hash"}).Draw(rt, "witness")
+				e.Op = rapid.SampledFrom([]tallyman.Op{tallyman.OpGet, tallyman.OpPut}).Draw(rt, "op")
+				e.Reason = rapid.SampledFrom(reasons).Draw(rt, "reason")
+				e.Digest = tallyman.Digest(rapid.SampledFrom([]string{"", "", "sha256:aa", "sha256:bb", "md5:cc"}).Draw(rt, "digest"))
+				e.Moved = int64(rapid.IntRange(-1, 2).Draw(rt, "moved"))
+				e.Size = int64(rapid.IntRange(-1, 2).Draw(rt, "size"))
+				e.Expected = int64(rapid.IntRange(-1, 2).Draw(rt, "expected"))
+			})
+		}
+		got := records(t, patient(), s.list)
+		if len(got) != 1 {
+			rt.Fatalf("%d records", len(got))
+		}
+		tr := got[0]
+		j := tr.Judgement
+		var all []string
+		proof := false
+		for _, e := range s.list {
+			all = append(all, e.Witness)
+			proof = proof || e.Witness == "server" || e.Witness == "wire"
+		}
+		slices.Sort(all)
+		sides := slices.Sorted(slices.Values(append(slices.Clone(j.For), j.Against...)))
+		switch {
+		case !tallyman.Legal(j.Verdict, j.Reason):
+			rt.Fatalf("illegal pair: %s %s", j.Verdict, j.Reason)
+		case tr.Digest != "" && tr.Content != tallyman.Full:
+			rt.Fatalf("a digest of content that is %s", tr.Content)
+		case j.Verdict == tallyman.Complete && !proof:
+			rt.Fatalf("claims alone make complete: %+v", s.list)
+		case len(j.Against) > 0 && j.Verdict != tallyman.Contradicted:
+			rt.Fatalf("%v are against, and it is %s", j.Against, j.Verdict)
+		case j.Reason == tallyman.OutcomeMismatch && len(j.Against) == 0 && !slices.ContainsFunc(s.list, says(tallyman.OutcomeMismatch)):
+			rt.Fatal("an outcome mismatch without anybody against")
+		case j.Reason == tallyman.HashMismatch && tr.Digest != "":
+			rt.Fatal("one of two digests that differ is given as the digest")
+		case !slices.Equal(sides, slices.Compact(all)):
+			rt.Fatalf("witnesses %v, for and against %v", all, sides)
+		}
+		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 1))
+		rng.Shuffle(len(s.list), func(a, b int) { s.list[a], s.list[b] = s.list[b], s.list[a] })
+		again := records(t, patient(), s.list)[0].Judgement
+		if fmt.Sprint(again) != fmt.Sprint(j) {
+			rt.Fatalf("in another order: %+v, was %+v", again, j)
+		}
+	})
+}
+
+func says(r tallyman.Reason) func(tallyman.Evidence) bool {
+	return func(e tallyman.Evidence) bool { return e.Reason == r }
+}
