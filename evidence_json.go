@@ -38,7 +38,7 @@ func evidenceToJSON(e *Evidence) evidenceJSON {
 		At: at(e.Time), Seen: at(e.Seen), Began: at(e.Began), Seq: e.ID.Seq, Host: e.Host, Witness: e.Witness, Kind: e.Kind, Says: e.Says(),
 		Proto: e.Proto, Op: e.Op, Client: partyOf(e.Peer, ""), Server: partyOf(e.Self, ""), Name: Escape(e.Name), Path: Escape(e.Path),
 		Size: known(e.Size), Moved: known(e.Moved), Expected: known(e.Expected), Digest: e.Digest, Reason: e.Reason,
-		Error: Escape(e.Err), Details: json.RawMessage(e.Details), Raw: Escape(e.Raw),
+		Error: Escape(e.Err), Details: facts(e.Details), Raw: Escape(e.Raw),
 	}
 }
 

@@ -81,6 +81,18 @@ func number(p *int64) int64 {
 	return *p
 }
 
+// facts returns details as a value of JSON. What is none, a fault of a witness, is shown as text: one bad record must not spoil a whole answer.
+func facts(details string) json.RawMessage {
+	if details == "" || json.Valid([]byte(details)) {
+		return json.RawMessage(details)
+	}
+	text, err := json.Marshal(Escape(details))
+	if err != nil {
+		return nil
+	}
+	return text
+}
+
 // rawIfEscaped returns the base64 of a name whose escaped form differs from it.
 func rawIfEscaped(name string) string {
 	if Escape(name) == name {
@@ -152,7 +164,7 @@ func (t *Transfer) MarshalJSON() ([]byte, error) {
 		NewPath: Escape(t.NewPath), NewRaw: rawIfEscaped(t.NewPath), ToClass: t.ToClass, Device: t.Device,
 		Expected: known(t.Expected), Bytes: known(t.Bytes), Content: t.Content,
 		Verdict: t.Judgement.Verdict, Reason: t.Judgement.Reason, Outcome: t.Judgement.Verdict.Outcome(),
-		For: t.Judgement.For, Against: t.Judgement.Against, Details: json.RawMessage(t.Details), Tags: t.Tags,
+		For: t.Judgement.For, Against: t.Judgement.Against, Details: facts(t.Details), Tags: t.Tags,
 	}
 	if !t.Merged.IsZero() {
 		j.Merged = &t.Merged
