@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -105,4 +106,24 @@ func BenchmarkRead(b *testing.B) {
 		}
 		n += len(es)
 	}
+}
+
+// BenchmarkCommit128 measures one record that is synced alone while 127 others are too: they share the fdatasync.
+func BenchmarkCommit128(b *testing.B) {
+	s := mustOpen(b, Config{Dir: b.TempDir()})
+	defer s.Close()
+	r := mustReader(b, s, "bench")
+	p := bytes.Repeat([]byte("e"), 300)
+	b.SetParallelism(128 / runtime.GOMAXPROCS(0))
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			id, err := s.Commit(context.Background(), p)
+			if err = errors.Join(err, r.Commit(id)); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+	b.ReportMetric(float64(s.Status().Syncs)/float64(b.N), "syncs/op")
 }

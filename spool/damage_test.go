@@ -58,10 +58,7 @@ func lay(t testing.TB, files map[string][]byte) string {
 
 // with is the folder with one file changed; nil removes it.
 func with(files map[string][]byte, name string, b []byte) map[string][]byte {
-	out := map[string][]byte{}
-	for n, old := range files {
-		out[n] = old
-	}
+	out := maps.Clone(files)
 	if out[name] = b; b == nil {
 		delete(out, name)
 	}
@@ -347,10 +344,7 @@ func TestOpenSucceedsOnWhateverBytesStandInTheFolder(t *testing.T) {
 			b = append(b[:at], append(stretch, b[min(at+rapid.IntRange(0, 80).Draw(rt, "gone"), len(b)):]...)...)
 			all = with(all, name, append([]byte{}, b...))
 		}
-		dir, err := os.MkdirTemp(t.TempDir(), "")
-		if err != nil {
-			rt.Fatal(err)
-		}
+		dir := t.TempDir()
 		for name, b := range all {
 			if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
 				rt.Fatal(err)

@@ -180,7 +180,7 @@ func (d *disk) load(name string, v any) (ok, damaged bool) {
 	if err != nil {
 		return false, true
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	b := make([]byte, 1<<20)
 	n, _ := probe{d, f}.ReadAt(b, 0)
 	if b = b[:n]; n < 10 || b[n-1] != '\n' || string(b[:9]) != string(sumOf(b[9:n-1])) || json.Unmarshal(b[9:n-1], v) != nil {

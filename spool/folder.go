@@ -60,7 +60,7 @@ func (s *Spool) examine(e os.DirEntry) (c candidate, why string, err error) {
 	if err != nil {
 		return c, "", err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	b := make([]byte, segmentHead)
 	n, _ := patient{probe{&s.disk, f}}.ReadAt(b, 0)
 	c.title, c.titled, err = parseTitle(b[:n])

@@ -3,6 +3,7 @@ package spool
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,7 +41,6 @@ func (m *model) index(id tallyman.ID) int {
 
 // machine drives a spool and its model side by side.
 type machine struct {
-	t       testing.TB
 	base    string
 	n       int
 	dir     string
@@ -145,9 +145,7 @@ func (m *machine) Reopen(t *rapid.T) {
 	}
 	m.model.synced = len(m.model.all())
 	m.reopen(t)
-	for name, mark := range m.model.marks {
-		m.model.at[name] = mark
-	}
+	maps.Copy(m.model.at, m.model.marks)
 }
 
 // Kill goes on with a copy of the folder as it stands between two rounds of the writer: what was synced is there, later entries may be
@@ -187,23 +185,19 @@ func (m *machine) Kill(t *rapid.T) {
 }
 
 func TestASpoolIsAListWithMarks(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		base, err := os.MkdirTemp("", "spool-model")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer os.RemoveAll(base)
+	rapid.Check(t, func(rt *rapid.T) {
+		base := t.TempDir()
 		m := &machine{base: base, dir: filepath.Join(base, "first"), model: model{
 			epochs: make([][]string, 1),
 			marks:  map[string]int{"join": 0, "fleet": 0},
 			at:     map[string]int{},
 		}}
-		m.reopen(t)
+		m.reopen(rt)
 		defer func() {
 			m.shut()
 			_ = m.s.Close()
 		}()
-		t.Repeat(map[string]func(*rapid.T){
+		rt.Repeat(map[string]func(*rapid.T){
 			"append": m.Append, "append again": m.Append, "sync": m.Sync, "read": m.Read, "read again": m.Read,
 			"mark": m.Mark, "new epoch": m.NewEpoch, "reopen": m.Reopen, "kill": m.Kill,
 		})

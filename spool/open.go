@@ -128,7 +128,7 @@ func (s *Spool) walkFile(c candidate, sync bool) (w scan, whole uint64, err erro
 	if err != nil {
 		return w, 0, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	if sync {
 		if err := s.disk.sync(f); err != nil {
 			return w, 0, err

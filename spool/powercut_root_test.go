@@ -204,9 +204,7 @@ func TestARealFullDiskLosesNothingAndGoesOn(t *testing.T) {
 	}
 	waitFor(t, s, func() bool { return len(s.segments) == 1 })
 	mustCommit(t, s, "there is room")
-	for _, e := range entries(t, s, r) {
-		got = append(got, e)
-	}
+	got = append(got, entries(t, s, r)...)
 	want = append(want, "there is room")
 	if len(got) != len(want) {
 		t.Fatalf("%d of %d are delivered", len(got), len(want))

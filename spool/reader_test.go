@@ -240,7 +240,7 @@ func TestAMarkAheadOfTheSpoolBeginsANewEpochWithAHole(t *testing.T) {
 func TestANewEpochCountsFromOneAndKeepsWhatWasThere(t *testing.T) {
 	dir := t.TempDir()
 	s := mustOpen(t, small(dir))
-	r := mustReader(t, s, "join")
+	mustReader(t, s, "join")
 	mustCommit(t, s, "old")
 	if _, err := s.Append([]byte("old, not synced")); err != nil {
 		t.Fatal(err)
@@ -265,7 +265,7 @@ func TestANewEpochCountsFromOneAndKeepsWhatWasThere(t *testing.T) {
 	if id := mustCommit(t, s, "newer"); id.Epoch != 3 || id.Seq != 1 {
 		t.Fatal(id)
 	}
-	r = mustReader(t, s, "join")
+	r := mustReader(t, s, "join")
 	same(t, "epochs", drain(t, s, r), []string{"old", "old, not synced", "new", "newer"})
 	if err := r.Commit(s.Status().Newest); err != nil {
 		t.Fatal(err)
