@@ -156,7 +156,7 @@ func (p *peer) give(file []byte, block, window int, oack []byte) {
 			return
 		default:
 			ahead := int(int16(binary.BigEndian.Uint16(ack[2:]) - uint16(base)))
-			due = ahead > 0 // RFC 1123 section 4.2.3.1: a duplicate ACK repeats nothing
+			due = ahead > 0 || ahead == 0 && p.patience == time.Minute // RFC 1123 section 4.2.3.1: where a timer repeats, a duplicate ACK does not
 			base += max(ahead, 0)
 		}
 	}
@@ -170,7 +170,6 @@ func (p *peer) take(name string, block, window int, oack []byte) {
 	p.send(reply)
 	var content []byte
 	next, run, silent, asked := uint16(1), 0, 0, false
-	asked := false // a gap was acknowledged and nothing moved since
 	for silent < 50 {
 		data := p.receive()
 		if data == nil {
@@ -182,11 +181,7 @@ func (p *peer) take(name string, block, window int, oack []byte) {
 		}
 		silent = 0
 		ahead := int16(binary.BigEndian.Uint16(data[2:]) - next)
-		if ahead < -1 || ahead > 0 && asked {
-			continue
-		}
 		due := ahead == 0
-		asked = ahead > 0
 		last := due && len(data)-header < block
 		if due {
 			content = append(content, data[header:]...)

@@ -123,6 +123,8 @@ func (c *single) silence(errno unix.Errno, count *int) (again bool, err error) {
 		return false, nil
 	case errno == unix.EINTR && time.Since(c.waiting) < c.spec.Timeout:
 		return false, nil // the kernel starts SO_RCVTIMEO anew
+	case errno == unix.ECONNREFUSED:
+		return false, nil // an ICMP error overtakes packets that are there, man 7 ip
 	case errno != unix.EINTR && errno != unix.EAGAIN:
 		return false, fmt.Errorf("receive: %w", errno)
 	}
