@@ -2,12 +2,10 @@ package tftp
 
 import (
 	"fmt"
-	"net"
-	"net/netip"
-	"strconv"
 	"time"
 
 	"tallyman/source/tftp/engine"
+	"tallyman/source/tftp/udp"
 )
 
 // Config is the section serve.tftp. Where the files lie, how old versions are
@@ -48,7 +46,7 @@ func Defaults() Config {
 
 // Validate says what is wrong, with the key.
 func (c Config) Validate() error {
-	if _, err := c.addresses(); err != nil {
+	if _, err := udp.Addresses(c.Listen); err != nil {
 		return err
 	}
 	if c.MaxSize < 0 {
@@ -65,27 +63,4 @@ func (c Config) engine() engine.Config {
 	e := engine.Defaults()
 	e.GiveUp, e.MaxWindow, e.MaxReadWindow, e.MaxBlockSize = c.GiveUp, c.MaxWindow, c.MaxReadWindow, c.MaxBlock
 	return e
-}
-
-// addresses are the request ports to open; the first must be had.
-func (c Config) addresses() ([]netip.AddrPort, error) {
-	host, text, err := net.SplitHostPort(c.Listen)
-	if err != nil {
-		return nil, fmt.Errorf("listen is %q: it must be ADDRESS:PORT or :PORT", c.Listen)
-	}
-	port, err := strconv.ParseUint(text, 10, 16)
-	if err != nil {
-		return nil, fmt.Errorf("listen is %q: the port must be a number up to 65535", c.Listen)
-	}
-	if host == "" {
-		return []netip.AddrPort{
-			netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(port)),
-			netip.AddrPortFrom(netip.IPv6Unspecified(), uint16(port)),
-		}, nil
-	}
-	ip, err := netip.ParseAddr(host)
-	if err != nil {
-		return nil, fmt.Errorf("listen is %q: the address must be an IP address of this machine", c.Listen)
-	}
-	return []netip.AddrPort{netip.AddrPortFrom(ip, uint16(port))}, nil
 }

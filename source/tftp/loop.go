@@ -53,8 +53,7 @@ type loop struct {
 	from                    udp.Addr
 
 	limited, illegible record.Flood
-	gone, ended        []*transfer // in this turn
-	unused             []*transfer // to be used again
+	gone               []*transfer // in this turn
 
 	origin    time.Time
 	now       time.Duration // since origin, of this turn
@@ -88,7 +87,7 @@ func newLoop(s *Server, to tallyman.Recorder) (*loop, error) {
 		most:      min(max(1, (udp.Descriptors()-descriptorsSpare)/2), mostTransfers),
 	}
 	for i := range s.ports {
-		if err := poll.Add(s.ports[i].socket, requestToken+uint64(i)); err != nil {
+		if err := poll.Add(s.ports[i].Socket, requestToken+uint64(i)); err != nil {
 			poll.Close()
 			return nil, err
 		}
@@ -129,7 +128,6 @@ func (l *loop) run() {
 		}
 		l.endGone()
 		l.tellFloods(false)
-		l.recycle()
 		if l.stopping.Load() {
 			l.drain()
 		}
@@ -225,7 +223,7 @@ func (l *loop) receiveMany(a *lane.Lane[transfer]) bool {
 		switch op := packet.Opcode(in.Payload); {
 		case a.Port && (t == nil || op == packet.RRQ || op == packet.WRQ):
 			if !l.draining {
-				l.datagram(&port{at: a.Self}, &in)
+				l.datagram(&udp.Port{At: a.Self}, &in)
 			}
 		case t == nil:
 			l.stranger(a, in.From, in.Payload)
@@ -333,29 +331,3 @@ func (l *loop) readMail() {
 		}
 	}
 }
-
-// blank is a transfer to be filled.
-func (l *loop) blank() *transfer {
-	if n := len(l.unused); n > 0 {
-		t := l.unused[n-1]
-		l.unused = l.unused[:n-1]
-		return t
-	}
-	return &transfer{}
-}
-
-// recycle keeps what ended in this turn for new transfers. Until now somebody
-// up the stack may have looked at it.
-func (l *loop) recycle() {
-	for i, t := range l.ended {
-		*t = transfer{}
-		l.ended[i] = nil
-		if len(l.unused) < mostUnused {
-			l.unused = append(l.unused, t)
-		}
-	}
-	l.ended = l.ended[:0]
-}
-
-// mostUnused is how many transfers wait to be used again, about a kilobyte each.
-const mostUnused = 1024

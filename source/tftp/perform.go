@@ -183,5 +183,4 @@ func (l *loop) end(t *transfer, tell bool) {
 		t.source.Close(false)
 	}
 	l.lanes.Leave(t.lane, t, &t.peer)
-	l.ended = append(l.ended, t)
 }

@@ -18,7 +18,7 @@ import (
 
 // ask is a request under examination.
 type ask struct {
-	port    *port
+	port    *udp.Port
 	request packet.Request
 	op      tallyman.Op
 	peer    udp.Addr
@@ -28,8 +28,8 @@ type ask struct {
 }
 
 // receiveRequests takes a batch of datagrams off a request port.
-func (l *loop) receiveRequests(p *port) {
-	if _, err := l.requests.Receive(p.socket); err != nil {
+func (l *loop) receiveRequests(p *udp.Port) {
+	if _, err := l.requests.Receive(p.Socket); err != nil {
 		return
 	}
 	var in udp.Packet
@@ -39,13 +39,13 @@ func (l *loop) receiveRequests(p *port) {
 }
 
 // datagram looks at what came to a request port.
-func (l *loop) datagram(p *port, in *udp.Packet) {
+func (l *loop) datagram(p *udp.Port, in *udp.Packet) {
 	l.counts.requests.Add(1)
 	q := ask{port: p, peer: *in.From, client: in.From.AddrPort(), op: tallyman.OpGet}
 	if !in.Asked.IsValid() {
-		in.Asked = p.at.Addr()
+		in.Asked = p.At.Addr()
 	}
-	q.self = netip.AddrPortFrom(in.Asked, p.at.Port())
+	q.self = netip.AddrPortFrom(in.Asked, p.At.Port())
 	var err error
 	switch q.request, err = packet.ParseRequest(in.Payload); {
 	case errors.Is(err, packet.ErrNoRequest):
@@ -162,7 +162,7 @@ func (l *loop) begin(q *ask, raw string) (*transfer, *Refusal) {
 	if err != nil {
 		return nil, &Refusal{Reason: tallyman.BadRequest, Text: err.Error()}
 	}
-	t := l.blank()
+	t := &transfer{}
 	t.timer.Of = t
 	t.op, t.name, t.options = q.op, raw, string(q.request.Options)
 	t.peer, t.client = q.peer, q.client
@@ -172,7 +172,6 @@ func (l *loop) begin(q *ask, raw string) (*transfer, *Refusal) {
 		err = l.beginRead(t, q, name)
 	}
 	if err != nil {
-		l.ended = append(l.ended, t)
 		return nil, content.RefusalOf(err)
 	}
 	t.lane.Enter(t)
@@ -196,7 +195,7 @@ func (l *loop) beginRead(t *transfer, q *ask, name tallyman.Name) error {
 // readLane finds a lane for a reply, where the client has no other transfer.
 func (l *loop) readLane(q *ask) (*lane.Lane[transfer], error) {
 	if l.cfg.SinglePort {
-		return l.lanes.Single(q.port.socket, q.self.Addr())
+		return l.lanes.Single(q.port.Socket, q.self.Addr())
 	}
 	return l.lanes.ForRead(q.self.Addr(), &q.peer, func(a *lane.Lane[transfer]) bool { return l.table.on(q.client, a) != nil })
 }
@@ -228,7 +227,7 @@ func (l *loop) beginWrite(t *transfer, q *ask, name tallyman.Name) error {
 // may be granted by.
 func (l *loop) writeLane(q *ask, window int) (*lane.Lane[transfer], int, error) {
 	if l.cfg.SinglePort {
-		a, err := l.lanes.Single(q.port.socket, q.self.Addr())
+		a, err := l.lanes.Single(q.port.Socket, q.self.Addr())
 		return a, lane.PlainRoom, err
 	}
 	return l.lanes.ForUpload(q.self.Addr(), window)
@@ -238,7 +237,7 @@ func (l *loop) writeLane(q *ask, window int) (*lane.Lane[transfer], int, error) 
 func (l *loop) refuse(q *ask, r *Refusal, silent bool) {
 	l.counts.refused.Add(1)
 	if q.said.Text == "" {
-		q.said = wireError(r.Reason)
+		q.said = record.Answer(r.Reason)
 	}
 	if !silent {
 		a, err := l.readLane(q)

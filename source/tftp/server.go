@@ -2,13 +2,10 @@ package tftp
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"os"
 	"sync/atomic"
-	"syscall"
 
 	"tallyman"
 	"tallyman/source/tftp/udp"
@@ -23,14 +20,8 @@ type Server struct {
 	host  string
 	proc  tallyman.Proc
 
-	ports  []port
+	ports  []udp.Port
 	counts counts
-}
-
-// port is a request port.
-type port struct {
-	socket udp.Socket
-	at     netip.AddrPort
 }
 
 // counts are totals since the start.
@@ -61,61 +52,25 @@ func Listen(cfg Config, files Files, gate Gate, who Identity, log *slog.Logger) 
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, files: files, gate: gate, log: log, host: who.Host, proc: who.Proc}
-	at, err := cfg.addresses()
+	at, err := udp.Addresses(cfg.Listen)
 	if err != nil {
 		return nil, err
 	}
-	for try := 0; ; try++ {
-		err = s.open(at)
-		// A port that the kernel picked for IPv4 can be taken on IPv6.
-		if !errors.Is(err, syscall.EADDRINUSE) || at[0].Port() != 0 || try == 8 {
-			break
-		}
-	}
+	ports, err := udp.ListenAll(at)
 	if err != nil {
 		return nil, err
 	}
-	return s, nil
-}
-
-func (s *Server) open(at []netip.AddrPort) error {
-	s.ports = nil
-	for i, a := range at {
-		if i > 0 {
-			a = netip.AddrPortFrom(a.Addr(), s.ports[0].at.Port())
-		}
-		socket, err := udp.Listen(a)
-		if i > 0 && (errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL)) {
-			s.log.Info("serving IPv4 alone", "reason", err)
-			continue
-		}
-		if err == nil {
-			a, err = socket.LocalAddr()
-		}
-		if err != nil {
-			socket.Close()
-			s.Close()
-			return listenError(a, err)
-		}
-		s.ports = append(s.ports, port{socket, a})
+	if len(ports) < len(at) {
+		log.Info("there is no IPv6 here: serving IPv4 alone")
 	}
-	return nil
-}
-
-// listenError adds what can be done about it.
-func listenError(at netip.AddrPort, err error) error {
-	if errors.Is(err, os.ErrPermission) {
-		return fmt.Errorf("%w: ports below 1024 need CAP_NET_BIND_SERVICE: setcap it, run as root, or choose another port than %d", err, at.Port())
-	}
-	return err
+	return &Server{cfg: cfg, files: files, gate: gate, log: log, host: who.Host, proc: who.Proc, ports: ports}, nil
 }
 
 // Addrs are the request ports.
 func (s *Server) Addrs() []netip.AddrPort {
 	out := make([]netip.AddrPort, len(s.ports))
 	for i, p := range s.ports {
-		out[i] = p.at
+		out[i] = p.At
 	}
 	return out
 }
@@ -123,7 +78,7 @@ func (s *Server) Addrs() []netip.AddrPort {
 // Close closes the request ports of a server that was never run.
 func (s *Server) Close() {
 	for i := range s.ports {
-		s.ports[i].socket.Close()
+		s.ports[i].Socket.Close()
 	}
 }
 

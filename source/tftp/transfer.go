@@ -77,7 +77,7 @@ func (t *transfer) refuse(now time.Duration, r *Refusal) engine.Do {
 	if t.refusal == nil {
 		t.refusal = r
 	}
-	return t.machine().Refuse(now, engine.Reason(r.Reason), wireError(r.Reason))
+	return t.machine().Refuse(now, engine.Reason(r.Reason), record.Answer(r.Reason))
 }
 
 // settled reports whether all is done but for the dally of an upload.

@@ -1,13 +1,13 @@
-package tftp
+package record
 
 import (
 	"tallyman"
 	"tallyman/source/tftp/packet"
 )
 
-// wireError is what the client is told of a reason: the code that RFC 1350
+// Answer is what the client is told of a reason: the code that RFC 1350
 // gives it and a sentence that shows nothing of our folders.
-func wireError(r tallyman.Reason) packet.Error {
+func Answer(r tallyman.Reason) packet.Error {
 	switch r {
 	case tallyman.NotFound:
 		return packet.Error{Code: packet.NotFound, Text: "file not found"}
