@@ -45,7 +45,7 @@ func (s *Store) cutDays(ctx context.Context) (map[int64]bool, error) {
 	return done, nil
 }
 
-// cutDay first marks the day, so that no count begins anew, then deletes, then says that it is done. A crash in between is made good by the next Prune.
+// cutDay leaves a day alone that counts no more than a thousand files. Otherwise it first marks the day, so that no count begins anew, then deletes, then says that it is done. A crash in between is made good by the next Prune.
 func (p *pruner) cutDay(ctx context.Context, day int64) error {
 	s := p.store
 	mark := func(done int64) error {
@@ -55,11 +55,14 @@ func (p *pruner) cutDay(ctx context.Context, day int64) error {
 			return err
 		})
 	}
+	rest, err := s.beyondTop(ctx, day)
+	if err != nil || len(rest) == 0 {
+		return err
+	}
 	if err := mark(0); err != nil {
 		return err
 	}
-	rest, err := s.beyondTop(ctx, day)
-	if err != nil {
+	if rest, err = s.beyondTop(ctx, day); err != nil {
 		return err
 	}
 	for part := range slices.Chunk(rest, pruneStep) {

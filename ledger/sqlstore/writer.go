@@ -183,11 +183,15 @@ func (w *writer) flush(ctx context.Context) error {
 		sums := []any{c.transfers, c.bytes, c.searches}
 		st, args := w.addCell, append(keys, sums...)
 		if at.series == byFile && w.cut[at.slot] {
-			// A file that is not among the first thousand of a cut day has no count any more: it must not begin a new one.
 			st, args = w.moveCell, append(sums, keys...)
 		}
-		if _, err := st.ExecContext(ctx, args...); err != nil {
+		there, err := affected(st.ExecContext(ctx, args...))
+		if err != nil {
 			return fmt.Errorf("write roll-ups: %w", err)
+		}
+		if !there {
+			// A file that is not among the first thousand of a cut day has no count any more: it must not begin a new one.
+			delete(w.change, at)
 		}
 	}
 	return nil

@@ -1,0 +1,9 @@
+//go:build race
+
+package sqlite
+
+// How long the long tests are: SQLite is ten times slower under the race detector.
+const (
+	kills      = 3
+	operations = 400
+)
