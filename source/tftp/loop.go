@@ -52,8 +52,9 @@ type loop struct {
 	packet                  [smallPacket]byte
 	from                    udp.Addr
 
-	limited, illegible record.Flood
-	gone               []*transfer // in this turn
+	limited, illegible, outside, refused record.Flood
+	outsiders, refusals                  record.Quota
+	gone                                 []*transfer // in this turn
 
 	origin    time.Time
 	now       time.Duration // since origin, of this turn
@@ -83,8 +84,11 @@ func newLoop(s *Server, to tallyman.Recorder) (*loop, error) {
 		outbox:   udp.NewOutbox(), scratch: make([]byte, scratchSize),
 		limited:   record.Flood{Reason: tallyman.RateLimited, What: "requests beyond the bound of unanswered transfers"},
 		illegible: record.Flood{Reason: tallyman.BadRequest, What: "requests that cannot be read"},
-		origin:    time.Now(),
-		most:      min(max(1, (udp.Descriptors()-descriptorsSpare)/2), mostTransfers),
+		outside:   record.Flood{Reason: tallyman.NotAllowed, What: "requests of addresses that are not allowed"},
+		refused:   record.Flood{Reason: tallyman.RateLimited, What: "refused requests beyond what is recorded singly"},
+		outsiders: record.Quota{Most: 512}, refusals: record.Quota{Most: 50_000},
+		origin: time.Now(),
+		most:   min(max(1, (udp.Descriptors()-descriptorsSpare)/2), mostTransfers),
 	}
 	for i := range s.ports {
 		if err := poll.Add(s.ports[i].Socket, requestToken+uint64(i)); err != nil {

@@ -74,7 +74,12 @@ func (l *loop) request(q *ask) {
 		l.supersede(q)
 	}
 	if ok, why, silent := l.gate(q.client.Addr()); !ok {
-		l.refuse(q, &Refusal{Reason: tallyman.NotAllowed, Text: why}, silent)
+		if l.outsiders.Take(l.now) {
+			l.refuse(q, &Refusal{Reason: tallyman.NotAllowed, Text: why}, silent)
+		} else { // a flood, most likely of forged addresses: neither they nor the books shall have it
+			l.counts.refused.Add(1)
+			l.outside.Add(q.client, q.self)
+		}
 		return
 	}
 	if !l.half.Free(q.client.Addr()) || l.active >= l.most || q.op == tallyman.OpPut && l.uploading >= mostUploads {
@@ -246,6 +251,10 @@ func (l *loop) refuse(q *ask, r *Refusal, silent bool) {
 			l.sendError(a, &q.peer, q.said)
 			l.lanes.Pass(a, &q.peer)
 		}
+	}
+	if !l.refusals.Take(l.now) {
+		l.refused.Add(q.client, q.self)
+		return
 	}
 	refused := record.Request{Op: q.op, Client: q.client, Server: q.self, Request: q.request}
 	if !silent {

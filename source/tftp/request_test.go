@@ -2,6 +2,7 @@ package tftp
 
 import (
 	"bytes"
+	"encoding/json"
 	"net/netip"
 	"path/filepath"
 	"strings"
@@ -129,6 +130,36 @@ func TestGateShutsOut(t *testing.T) {
 	c.silent("a silent gate")
 	if e := r.memory.await(t, tallyman.KindRefusal, "another file"); e.Reason != tallyman.NotAllowed || strings.Contains(e.Details, "error_code") {
 		t.Errorf("recorded as %+v", e)
+	}
+}
+
+func TestFloodOfOutsidersIsRecordedTogether(t *testing.T) {
+	r := serve(t)
+	c := clientAt(t, r.addr, "127.0.0.66")
+	const more = 100
+	for i := range 512 + more {
+		c.ask(packet.RRQ, "file")
+		if i < 512 {
+			c.wantError(packet.AccessViolation)
+		}
+	}
+	c.silent("a flood")
+	r.stop()
+	single, together := 0, 0
+	for _, e := range r.memory.all {
+		switch {
+		case e.Reason == tallyman.NotAllowed && e.Name == "file":
+			single++
+		case e.Reason == tallyman.NotAllowed:
+			var details struct{ Count int }
+			if err := json.Unmarshal([]byte(e.Details), &details); err != nil {
+				t.Fatal(err)
+			}
+			together += details.Count
+		}
+	}
+	if single != 512 || together != more {
+		t.Errorf("%d refusals are recorded singly, %d together", single, together)
 	}
 }
 

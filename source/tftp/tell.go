@@ -46,6 +46,7 @@ func (l *loop) tellRead(t *transfer) {
 
 // tellFloods records the floods that are due, or all.
 func (l *loop) tellFloods(all bool) {
-	l.scribe.Flood(&l.limited, l.now, all)
-	l.scribe.Flood(&l.illegible, l.now, all)
+	for _, f := range [...]*record.Flood{&l.limited, &l.illegible, &l.outside, &l.refused} {
+		l.scribe.Flood(f, l.now, all)
+	}
 }

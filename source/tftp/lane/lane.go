@@ -45,9 +45,9 @@ type Lane[T any] struct {
 	Held   bool     // not to be shared for a while: a thread waits in the socket
 	Port   bool     // takes requests too: the only lane of its address
 
+	home   *home[T] // where it rests; nil: it is closed when its user leaves, an upload's or one too many
 	index  uint32
 	turn   uint32 // changes when the index is used again: events of a closed lane are told by it
-	closes bool   // when its user leaves: an upload's, or one too many
 }
 
 // Token names the lane in the poll. It is below 1<<63.
@@ -97,6 +97,7 @@ func (l *Lanes[T]) ForRead(local netip.Addr, peer *udp.Addr, busy func(*Lane[T])
 	if len(h.lanes) < sharedFrom {
 		a, err := l.open(local)
 		if err == nil {
+			a.home = h
 			h.lanes = append(h.lanes, a)
 			return a, nil
 		}
@@ -116,7 +117,7 @@ func (l *Lanes[T]) ForRead(local netip.Addr, peer *udp.Addr, busy func(*Lane[T])
 			return a, nil
 		}
 	}
-	return l.brief(local) // one client has a transfer on every lane
+	return l.open(local) // one client has a transfer on every lane
 }
 
 func (h *home[T]) take(i int) *Lane[T] {
@@ -130,7 +131,7 @@ func (h *home[T]) take(i int) *Lane[T] {
 // twice, and returns what a window may be granted by. A packet takes up to twice
 // its payload in the kernel, which is why the kernel doubles what it is asked for.
 func (l *Lanes[T]) ForUpload(local netip.Addr, window int) (*Lane[T], int, error) {
-	a, err := l.brief(local)
+	a, err := l.open(local)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -163,15 +164,7 @@ func (l *Lanes[T]) Single(request udp.Socket, local netip.Addr) (*Lane[T], error
 	return h.lanes[0], nil
 }
 
-// brief opens a lane for one transfer.
-func (l *Lanes[T]) brief(local netip.Addr) (*Lane[T], error) {
-	a, err := l.open(local)
-	if err == nil {
-		a.closes = true
-	}
-	return a, err
-}
-
+// open opens a lane for one transfer.
 func (l *Lanes[T]) open(local netip.Addr) (*Lane[T], error) {
 	s, err := udp.Open(local)
 	if err != nil {
@@ -228,11 +221,10 @@ func (l *Lanes[T]) Pass(a *Lane[T], peer *udp.Addr) {
 	a.Last = *peer
 	switch {
 	case a.Users > 0 || a.Port:
-	case a.closes:
+	case a.home == nil:
 		l.shut(a)
 	default:
-		h := l.homes[a.Self.Addr()]
-		h.rest = append(h.rest, a)
+		a.home.rest = append(a.home.rest, a)
 	}
 }
 

@@ -136,3 +136,19 @@ func TestFloodIsOneRecordAtOnceAndOneEachTenSeconds(t *testing.T) {
 		t.Errorf("flood says %+v", e)
 	}
 }
+
+func TestQuotaComesBackAfterTenSeconds(t *testing.T) {
+	q := Quota{Most: 2}
+	takes := func(now time.Duration, want bool) {
+		t.Helper()
+		if q.Take(now) != want {
+			t.Errorf("at %v: %v", now, !want)
+		}
+	}
+	takes(0, true)
+	takes(time.Second, true)
+	takes(9*time.Second, false)
+	takes(10*time.Second, true)
+	takes(11*time.Second, true)
+	takes(19*time.Second, false)
+}

@@ -45,3 +45,20 @@ func (w *Scribe) Flood(f *Flood, now time.Duration, all bool) {
 	w.to.Record(e)
 	f.count = 0
 }
+
+// Quota bounds how much is done singly in ten seconds.
+type Quota struct {
+	Most int
+
+	used int
+	due  time.Duration // when it begins anew
+}
+
+// Take uses one up, false when there is none left at now, a monotonic clock.
+func (q *Quota) Take(now time.Duration) bool {
+	if now >= q.due {
+		q.due, q.used = now+floodEvery, 0
+	}
+	q.used++
+	return q.used <= q.Most
+}
