@@ -63,7 +63,10 @@ func (p *Pipe) position(ctx context.Context) error {
 		return fmt.Errorf("open spool for the ledger: %w", err)
 	}
 	if known := markOf(p.spool, ledgerReader); known.Seq > 0 && mark.Compare(known) < 0 {
-		const why = "the ledger is older than the spool: it was restored from a backup"
+		why := "the ledger is older than the spool: it was restored from a backup"
+		if mark.IsZero() {
+			why = "the ledger is new: the old one was lost, and what the spool still holds is judged again"
+		}
 		p.log.Warn("new epoch", "why", why, "ledger", mark.Seq, "spool", known.Seq)
 		if err := p.spool.NewEpoch(why); err != nil {
 			return fmt.Errorf("begin a new epoch: %w", err)
@@ -73,6 +76,23 @@ func (p *Pipe) position(ctx context.Context) error {
 		return fmt.Errorf("find the ledger's place in the spool: %w", err)
 	}
 	p.done = mark
+	if mark.IsZero() && p.spool.Status().Newest.Seq == 0 {
+		return p.tellSpoolLost(ctx)
+	}
+	return nil
+}
+
+// tellSpoolLost records a gap when a spool is new and the ledger is not: what the old spool held and the ledger did not is gone, and nobody can count it.
+func (p *Pipe) tellSpoolLost(ctx context.Context) error {
+	for t, err := range p.ledger.Transfers(ctx, tallyman.Query{Limit: 1}) {
+		if err != nil {
+			return fmt.Errorf("ask the ledger whether it is new: %w", err)
+		}
+		gap := p.blind(tallyman.ID{}, -1, "the spool is new: the old one was lost, with what the ledger had not yet taken")
+		gap.Began = t.Seen
+		p.log.Warn("spool was lost", "newest_record", t.Seen)
+		p.Record(gap)
+	}
 	return nil
 }
 
