@@ -6,11 +6,15 @@ import (
 	"tallyman/source/tftp/content"
 )
 
-// What the served tree is to this room, and why it may say no.
+// The served tree as this room needs it.
 type (
-	Files   = content.Files
-	File    = content.File
-	Upload  = content.Upload
+	// Files opens files and begins uploads.
+	Files = content.Files
+	// File is one that is read.
+	File = content.File
+	// Upload is one that is written.
+	Upload = content.Upload
+	// Refusal says why Files did not.
 	Refusal = content.Refusal
 )
 

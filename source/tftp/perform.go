@@ -2,6 +2,7 @@ package tftp
 
 import (
 	"errors"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -76,16 +77,18 @@ func (l *loop) send(t *transfer, p []byte) {
 // told reports whether err only tells of an earlier packet, to this client or
 // another one on its lane, so that sending is worth another try.
 func (l *loop) told(t *transfer, err error) bool {
-	var errno unix.Errno
-	if !errors.As(err, &errno) {
+	errno, ok := errors.AsType[unix.Errno](err)
+	if !ok || !slices.Contains(tidings[:], errno) {
 		return false
 	}
-	switch errno {
-	case unix.ECONNREFUSED, unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EPROTO, unix.ENOPROTOOPT, unix.EMSGSIZE, unix.EACCES:
-		l.noteFaults(t.lane)
-		return true
-	}
-	return false
+	l.noteFaults(t.lane)
+	return true
+}
+
+// tidings is what the kernel makes of ICMP errors (net/ipv4/icmp.c, icmp_err_convert).
+var tidings = [...]unix.Errno{
+	unix.ECONNREFUSED, unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EPROTO, unix.ENOPROTOOPT, unix.EMSGSIZE, unix.EACCES,
+	unix.EOPNOTSUPP, unix.EHOSTDOWN, unix.ENONET,
 }
 
 // sendError sends an ERROR. If it is lost, nobody waits for it.

@@ -1,6 +1,7 @@
 package tftp
 
 import (
+	"errors"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -104,7 +105,7 @@ func (h *thread) serve() engine.Do {
 		}
 		var do engine.Do
 		switch {
-		case err == unix.EAGAIN || err == unix.EINTR: // EINTR despite SA_RESTART: man 7 signal, of SO_RCVTIMEO
+		case errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR): // EINTR despite SA_RESTART: man 7 signal, of SO_RCVTIMEO
 			do = t.read.Tick(now)
 		case err != nil:
 			return engine.Do{} // an earlier packet met a fault, which the loop finds in the queue

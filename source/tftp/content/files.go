@@ -71,8 +71,7 @@ func (r *Refusal) Error() string { return r.Text }
 
 // RefusalOf makes a Refusal of any error.
 func RefusalOf(err error) *Refusal {
-	var r *Refusal
-	if errors.As(err, &r) {
+	if r, ok := errors.AsType[*Refusal](err); ok {
 		return r
 	}
 	return &Refusal{Reason: tallyman.IOError, Text: err.Error()}

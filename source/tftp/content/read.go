@@ -3,6 +3,7 @@ package content
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"hash"
 	"io"
 
@@ -80,7 +81,7 @@ func (s *Reading) fill(buf []byte, off int64) error {
 	switch {
 	case n == len(buf):
 		return nil
-	case err == nil || err == io.EOF || err == io.ErrUnexpectedEOF:
+	case err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 		return &Refusal{Reason: tallyman.IOError, Text: "the file became shorter while it was read"}
 	}
 	return err
@@ -160,7 +161,7 @@ func (s *Reading) Close(whole bool) (digest tallyman.Digest, unchanged bool) {
 		s.digest = ""
 	}
 	unchanged = s.File.Unchanged(s.digest)
-	s.File.Close()
+	_ = s.File.Close() // it was only read
 	if !unchanged {
 		return "", false
 	}

@@ -104,12 +104,8 @@ func (w *Writing) Next(of any, closed func() *tallyman.Evidence) (Job, bool) {
 // Back takes a job that a worker has done.
 func (w *Writing) Back(j *Job) {
 	w.busy = false
-	switch j.act {
-	case finishing:
-		w.last = false
-	case dropping:
-		w.drop = false
-	}
+	w.last = w.last && j.act != finishing
+	w.drop = w.drop && j.act != dropping
 	if w.spare == nil && j.act == writing && len(j.chunks) > 0 {
 		w.spare = j.chunks[0][:0]
 	}

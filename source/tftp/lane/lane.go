@@ -45,9 +45,9 @@ type Lane[T any] struct {
 	Held   bool     // not to be shared for a while: a thread waits in the socket
 	Port   bool     // takes requests too: the only lane of its address
 
-	home   *home[T] // where it rests; nil: it is closed when its user leaves, an upload's or one too many
-	index  uint32
-	turn   uint32 // changes when the index is used again: events of a closed lane are told by it
+	home  *home[T] // where it rests; nil: it is closed when its user leaves, an upload's or one too many
+	index uint32
+	turn  uint32 // changes when the index is used again: events of a closed lane are told by it
 }
 
 // Token names the lane in the poll. It is below 1<<63.

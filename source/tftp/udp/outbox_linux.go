@@ -2,6 +2,8 @@ package udp
 
 import (
 	"encoding/binary"
+	"errors"
+	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -104,12 +106,14 @@ func (o *Outbox) Flush(s Socket, to *Addr, way *Route, wait bool) (sent int, err
 // here: no checksum offload (EIO), no such option or a segment beyond the path's
 // MTU (EINVAL, EMSGSIZE since Linux 6.8), an old kernel (net/ipv4/udp.c, udp_send_skb).
 func cannot(err error) bool {
-	switch err {
-	case unix.EIO, unix.EINVAL, unix.EMSGSIZE, unix.EOPNOTSUPP, unix.ENOPROTOOPT, unix.ENOSYS:
-		return true
+	if err == nil {
+		return false
 	}
-	return false
+	errno, ok := errors.AsType[unix.Errno](err)
+	return ok && slices.Contains(inabilities[:], errno)
 }
+
+var inabilities = [...]unix.Errno{unix.EIO, unix.EINVAL, unix.EMSGSIZE, unix.EOPNOTSUPP, unix.ENOPROTOOPT, unix.ENOSYS}
 
 // run is how many packets from the first on one segmented send can take: all of
 // one size, only the last may be shorter.

@@ -40,7 +40,7 @@ func NewPoll() (*Poll, error) {
 	}
 	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
-		unix.Close(fd)
+		_ = unix.Close(fd)
 		return nil, fmt.Errorf("create eventfd: %w", err)
 	}
 	p := &Poll{fd: fd, wake: wake, single: runtime.GOMAXPROCS(0) == 1}
@@ -53,8 +53,8 @@ func NewPoll() (*Poll, error) {
 
 // Close gives the descriptors back. No Wait or Wake may run then or later.
 func (p *Poll) Close() {
-	unix.Close(p.wake)
-	unix.Close(p.fd)
+	_ = unix.Close(p.wake)
+	_ = unix.Close(p.fd)
 }
 
 // Add watches s; its events carry token, which must not be the largest uint64.
@@ -88,7 +88,7 @@ func (p *Poll) Change(s Socket, token uint64) error {
 // Remove stops watching s.
 func (p *Poll) Remove(s Socket) {
 	var e unix.EpollEvent // ignored, but must not be nil before Linux 2.6.9 (man 2 epoll_ctl)
-	unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(p.fd), unix.EPOLL_CTL_DEL, s.descriptor(),
+	_, _, _ = unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(p.fd), unix.EPOLL_CTL_DEL, s.descriptor(),
 		uintptr(unsafe.Pointer(&e)), 0, 0)
 }
 
@@ -127,7 +127,7 @@ func (p *Poll) Event(i int) (Event, bool) {
 	t := token(e)
 	if t == wakeToken {
 		var count [8]byte
-		unix.RawSyscall(unix.SYS_READ, uintptr(p.wake), uintptr(unsafe.Pointer(&count[0])), 8)
+		_, _, _ = unix.RawSyscall(unix.SYS_READ, uintptr(p.wake), uintptr(unsafe.Pointer(&count[0])), 8)
 		p.awake.Store(false) // last: who wakes in between finds the flag up, and the waiter is about to look
 		return Event{}, false
 	}
@@ -142,7 +142,7 @@ func (p *Poll) Wake() {
 	}
 	var one [8]byte
 	binary.NativeEndian.PutUint64(one[:], 1)
-	unix.RawSyscall(unix.SYS_WRITE, uintptr(p.wake), uintptr(unsafe.Pointer(&one[0])), 8)
+	_, _, _ = unix.RawSyscall(unix.SYS_WRITE, uintptr(p.wake), uintptr(unsafe.Pointer(&one[0])), 8)
 }
 
 func milliseconds(d time.Duration) int {
@@ -154,4 +154,5 @@ func milliseconds(d time.Duration) int {
 
 // The 64 bits of epoll_data are split into two fields by x/sys/unix.
 func setToken(e *unix.EpollEvent, t uint64) { e.Fd, e.Pad = int32(uint32(t)), int32(uint32(t>>32)) }
-func token(e *unix.EpollEvent) uint64       { return uint64(uint32(e.Fd)) | uint64(uint32(e.Pad))<<32 }
+
+func token(e *unix.EpollEvent) uint64 { return uint64(uint32(e.Fd)) | uint64(uint32(e.Pad))<<32 }

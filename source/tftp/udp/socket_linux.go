@@ -116,7 +116,7 @@ func (s Socket) reuse(on int) {
 // Close closes the socket; closing a closed one does nothing.
 func (s *Socket) Close() {
 	if s.fd != 0 {
-		unix.RawSyscall(unix.SYS_CLOSE, s.descriptor(), 0, 0)
+		_, _, _ = unix.RawSyscall(unix.SYS_CLOSE, s.descriptor(), 0, 0)
 		s.fd = 0
 	}
 }
