@@ -15,7 +15,7 @@ import (
 )
 
 func (p *program) configCommand() *cobra.Command {
-	c := &cobra.Command{Use: "config", Short: "check, show and describe the configuration"}
+	c := p.group(&cobra.Command{Use: "config", Short: "check, show and describe the configuration"})
 	var file string
 	c.PersistentFlags().StringVar(&file, "config", "", "configuration `file`")
 	load := func(args []string) (config.Config, error) {

@@ -23,7 +23,7 @@ func openLedger(ctx context.Context, state string, readOnly bool) (*sqlite.Ledge
 }
 
 func (p *program) dbCommand() *cobra.Command {
-	c := &cobra.Command{Use: "db", Short: "the ledger: status, migration, pruning, backup, export"}
+	c := p.group(&cobra.Command{Use: "db", Short: "the ledger: status, migration, pruning, backup, export"})
 	c.AddCommand(p.dbStatusCommand(), p.dbMigrateCommand(), p.dbPruneCommand(), p.dbBackupCommand(), p.dbExportCommand())
 	return c
 }

@@ -81,7 +81,10 @@ func (p *program) examine(cmd *cobra.Command, file string, args []string) []chec
 	if err != nil {
 		return append(all, check{Name: "state folder", Says: err.Error(), Remedy: "name one with --state DIR"})
 	}
-	all = append(all, checkPort(string(cfg.Serve.TFTP.Listen)), checkBuffer(), checkFiles(), checkState(state))
+	if answers(socketPath(state)) != nil { // a server that runs has the port itself
+		all = append(all, checkPort(string(cfg.Serve.TFTP.Listen)))
+	}
+	all = append(all, checkBuffer(), checkFiles(), checkState(state))
 	return append(all, p.checkServer(cmd.Context(), state)...)
 }
 
@@ -137,7 +140,11 @@ func checkPort(listen string) check {
 		_, port, _ := net.SplitHostPort(listen)
 		var n int
 		_, _ = fmt.Sscan(port, &n)
-		c.Remedy = "stop " + portHolder(n) + ", or choose another port"
+		holder := portHolder(n)
+		if holder == "" {
+			holder = "what holds it"
+		}
+		c.Remedy = "stop " + holder + ", or choose another port"
 	default:
 		c.Remedy = "choose an address of this machine"
 	}

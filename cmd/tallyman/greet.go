@@ -4,9 +4,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // greet says what listens where, and gives commands to paste.
@@ -19,6 +22,9 @@ func (h *house) greet(notes []string) {
 		s := &h.sources[i]
 		fmt.Fprintf(w, "%s  serving %s on %s\n", strings.ToUpper(s.proto), s.root, s.addr())
 		fmt.Fprintf(w, "      put  %s\n", s.try("put"))
+		if s.served.set.Load().write != "no" && unix.Access(s.root, unix.W_OK) != nil {
+			fmt.Fprintf(w, "      but uploads will be refused: %s may not be written by user %d\n", s.root, os.Getuid())
+		}
 		if s.served.set.Load().read {
 			fmt.Fprintf(w, "      get  %s\n", s.try("get"))
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -43,6 +44,9 @@ func (p *program) lsCommand() *cobra.Command {
 		Use: "ls [QUERY]", Short: "what was transferred, newest first", Long: "Lists transfers, newest first.\n\n" + queryHelp,
 		Example: "  tallyman ls\n  tallyman ls verdict:failed --from now-24h\n  tallyman ls 'client:10.20.0.0/16 file:*.cfg -op:get' --limit 500 --json",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if limit < 0 {
+				return usage("--limit %d: write how many, 0 for all", limit)
+			}
 			a, err := p.reachOrRead(cmd.Context())
 			if err != nil {
 				return err
@@ -210,18 +214,50 @@ func (p *program) eventsCommand() *cobra.Command {
 			defer a.close()
 			v := s.values(args)
 			v.Set("limit", strconv.Itoa(limit))
-			var answer struct {
-				Events []json.RawMessage `json:"events"`
-			}
-			if err := a.get(cmd.Context(), "events", v, &answer); err != nil {
+			list, err := a.events(cmd.Context(), v)
+			if err != nil {
 				return err
 			}
-			return p.events(answer.Events)
+			return p.events(list[:min(len(list), limit)])
 		},
 	}
 	s.flags(c)
 	c.Flags().IntVarP(&limit, "limit", "n", limit, "how many at the most")
 	return c
+}
+
+// events asks for events, gaps and findings, which the API lists apart, and puts them into one order, newest first.
+func (a *api) events(ctx context.Context, v url.Values) ([]json.RawMessage, error) {
+	type row struct {
+		at   string
+		line json.RawMessage
+	}
+	var rows []row
+	for _, kind := range []string{"events", "gaps", "findings"} {
+		var answer map[string]json.RawMessage
+		if err := a.get(ctx, kind, v, &answer); err != nil {
+			return nil, err
+		}
+		var list []json.RawMessage
+		if err := json.Unmarshal(answer[kind], &list); err != nil {
+			return nil, fmt.Errorf("read the answer to %s: %w", kind, err)
+		}
+		for _, line := range list {
+			var when struct {
+				At string `json:"at"`
+			}
+			if err := json.Unmarshal(line, &when); err != nil {
+				return nil, fmt.Errorf("read the answer to %s: %w", kind, err)
+			}
+			rows = append(rows, row{when.At, line})
+		}
+	}
+	slices.SortStableFunc(rows, func(a, b row) int { return strings.Compare(b.at, a.at) })
+	out := make([]json.RawMessage, len(rows))
+	for i := range rows {
+		out[i] = rows[i].line
+	}
+	return out, nil
 }
 
 func (p *program) events(list []json.RawMessage) error {
@@ -241,7 +277,10 @@ func (p *program) events(list []json.RawMessage) error {
 		case *tallyman.Event:
 			rows = append(rows, []string{local(e.At), e.Kind, e.Host, e.Witness, e.Text})
 		case *tallyman.Gap:
-			text := fmt.Sprintf("%s, blind for %s", e.Why, e.To.Sub(e.From))
+			text := e.Why
+			if blind := e.To.Sub(e.From); blind > 0 {
+				text += ", blind for " + blind.String()
+			}
 			if e.Lost >= 0 {
 				text += ", lost " + tallyman.Count(e.Lost)
 			}

@@ -17,7 +17,7 @@ import (
 
 // stateContent is what this program makes in the state folder, as patterns: nothing else there is given away.
 var stateContent = []string{
-	"web-accounts.json", "web-cert.pem", "web-key.pem", "tallyman.sock", lockFile, ledgerFile, ledgerFile + "-*",
+	"web-accounts.json", "web-cert.pem", "web-key.pem", "tallyman.sock", asideFile, lockFile, ledgerFile, ledgerFile + "-*",
 	spoolDir, spoolDir + "/*", outboxDir, outboxDir + "/*",
 }
 

@@ -76,6 +76,18 @@ func (p *program) run(ctx context.Context, args []string) int {
 	return code
 }
 
+// group makes a command that only holds others: alone it shows its help, and a word that is none of them is a mistake.
+func (p *program) group(c *cobra.Command) *cobra.Command {
+	c.Args = cobra.ArbitraryArgs
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return usage("unknown command %q for %q", args[0], cmd.CommandPath())
+		}
+		return cmd.Help()
+	}
+	return c
+}
+
 // isUsage reports whether cobra refused the command line: it has no type for these errors.
 func isUsage(err error) bool {
 	for _, start := range []string{"unknown command", "unknown flag", "unknown shorthand", "invalid argument", "accepts ", "requires at least", "flag needs an argument", "required flag"} {

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"tallyman/config"
 )
@@ -111,6 +112,9 @@ func checkRoot(cfg config.Config) error {
 		return usage("%s cannot be served: %v", c.Root, err)
 	case !st.IsDir():
 		return usage("%s is no folder: name the folder that holds the files", c.Root)
+	}
+	if err := unix.Access(c.Root, unix.R_OK|unix.X_OK); err != nil {
+		return fmt.Errorf("%s may not be read by user %d (%w): chmod or chown it, or run this as its owner", c.Root, os.Getuid(), err)
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ func (p *program) statsCommand() *cobra.Command {
 	by, limit := "hour", 50
 	c := &cobra.Command{
 		Use: "stats", Short: "counts by hour, file, client, proto, verdict or host", Args: cobra.NoArgs,
-		Long:    "Counts transfers from roll-ups, so that it costs the same for a thousand records as for ten million. Hours and days are UTC.",
+		Long:    "Counts transfers from roll-ups, so that it costs the same for a thousand records as for ten million. Hours and days are UTC.\nWithout --from it counts the last 24 hours.",
 		Example: "  tallyman stats\n  tallyman stats --by file --from now-30d\n  tallyman stats --by client --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			a, err := p.reachOrRead(cmd.Context())

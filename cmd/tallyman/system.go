@@ -1,6 +1,7 @@
 package main
 
 import (
+	"path/filepath"
 	"runtime/debug"
 	"time"
 
@@ -48,7 +49,7 @@ func (h *house) system() web.System {
 	pipe, books := h.pipe.Status(), h.spool.Status()
 	sys := web.System{
 		Backlog: pipe.Backlog, Counters: map[string]int64{
-			"pipe_evidence_taken_total": pipe.Taken, "pipe_evidence_lost_total": pipe.Lost, "pipe_records_dropped_total": pipe.Dropped,
+			"pipe_evidence_taken_total": pipe.Taken, "pipe_evidence_lost_total": pipe.Lost, "pipe_records_dropped_total": pipe.Dropped, "pipe_records_aside_total": pipe.Aside,
 			"spool_refused_total": int64(books.Refused), "spool_syncs_total": int64(books.Syncs),
 		},
 		Spool:  web.Store{State: web.Live, Bytes: books.Bytes, Limit: spoolLimit},
@@ -63,6 +64,8 @@ func (h *house) system() web.System {
 	switch {
 	case pipe.Failed != nil:
 		sys.Ledger.State, sys.Ledger.Text = web.Broken, pipe.Failed.Error()
+	case pipe.Aside > 0:
+		sys.Ledger.Text = tallyman.Count(pipe.Aside) + " records that it does not take are in " + filepath.Join(h.state, asideFile)
 	case pipe.Holding:
 		sys.Ledger.State, sys.Ledger.Text = web.Blind, "the ledger does not take records now: they wait in the spool"
 	}
