@@ -64,7 +64,7 @@ func (l *loop) datagram(p *udp.Port, in *udp.Packet) {
 // request answers a request: again, as the transfer that it begins, with an ERROR or not at all.
 func (l *loop) request(q *ask) {
 	name := string(q.request.Name)
-	if t := l.table.same(q.client, q.op, name); t != nil && !l.anew(t) {
+	if t := l.table.same(q.client, q.op, name); t != nil && !l.anew(t, q) {
 		if t.thread == nil {
 			l.perform(t, t.machine().Repeat(l.now))
 		}
@@ -127,8 +127,13 @@ func (l *loop) supersede(q *ask) {
 const repeatSpan = 2 * time.Second
 
 // anew reports whether a request that names a transfer of its client means a
-// new one, because the old one is over or stands still; it ends it then.
-func (l *loop) anew(t *transfer) bool {
+// new one, because the old one is over or stands still, or because the client
+// has thought better of its options before it answered; it ends it then.
+func (l *loop) anew(t *transfer, q *ask) bool {
+	if !t.heard && (t.options != string(q.request.Options) || t.text() != (q.request.Mode() == packet.NetASCII)) {
+		l.end(t, false) // the next one tells of it
+		return true
+	}
 	if t.thread != nil { // it comes back, for the case that the client asks once more
 		t.thread.recall.Store(true)
 		return false

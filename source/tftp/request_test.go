@@ -185,6 +185,36 @@ func TestRepeatedRequestIsOneTransfer(t *testing.T) {
 	}
 }
 
+func TestRequestWithOtherOptionsIsTheOneThatCounts(t *testing.T) {
+	r := serve(t)
+	content := r.put(t, "file", 100)
+	c := r.client(t)
+	c.ask(packet.RRQ, "file", "blksize", "1024")
+	c.wantOACK("blksize", "1024")
+	c.ask(packet.RRQ, "file") // a client that takes the silence for a dislike of options
+	c.wantData(1, content)
+	c.ack(1)
+	c.ask(packet.WRQ, "new", "tsize", "5")
+	c.wantOACK("tsize", "5")
+	c.ask(packet.WRQ, "new")
+	c.wantAck(0)
+	c.data(1, []byte("hello"))
+	c.wantAck(1)
+	r.stop()
+	r.stands(t, "file", "new")
+	for _, name := range []string{"file", "new"} {
+		closed := 0
+		for _, kind := range r.memory.about(name) {
+			if kind == tallyman.KindClosed {
+				closed++
+			}
+		}
+		if closed != 1 {
+			t.Errorf("%s has %d ends", name, closed)
+		}
+	}
+}
+
 func TestNextRequestFromTheSamePortIsServed(t *testing.T) {
 	r := serve(t)
 	content := r.put(t, "file", 600)
