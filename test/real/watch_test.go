@@ -184,7 +184,7 @@ func (w *watch) event(ctx context.Context, event string, data []byte) {
 	case "resync":
 		w.load(ctx)
 	}
-	if err != nil {
+	if err != nil && ctx.Err() == nil { // who leaves gets half a line
 		w.t.Errorf("event %s %s: %v", event, data, err)
 	}
 }
@@ -252,7 +252,7 @@ func (w *watch) ended(n int, op, file string) []record {
 	return w.await(n, func(r *record) bool { return r.Op == op && r.File == file && r.closed() })
 }
 
-// awaitSystem waits until what the server says of itself fits; it says so every few seconds.
+// awaitSystem waits until what the server says of itself on the stream fits; it says so every few seconds.
 func (w *watch) awaitSystem(fits func(system) bool) system {
 	w.t.Helper()
 	late := time.After(2 * soon)
@@ -269,6 +269,20 @@ func (w *watch) awaitSystem(fits func(system) bool) system {
 			w.t.Fatalf("the server says of itself %+v", now)
 		}
 	}
+}
+
+// systemNow asks the server how it is doing.
+func (w *watch) systemNow() (now system) {
+	w.t.Helper()
+	body, err := w.open(w.t.Context(), "system", nil)
+	if err == nil {
+		defer body.Close()
+		err = json.NewDecoder(body).Decode(&now)
+	}
+	if err != nil {
+		w.t.Errorf("ask the server how it is doing: %v", err)
+	}
+	return now
 }
 
 func (w *watch) gapCount() int {
