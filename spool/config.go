@@ -7,10 +7,11 @@ import (
 	"time"
 
 	"tallyman"
+	"tallyman/spool/segment"
 )
 
 // MaxPayload is the longest payload in bytes that any spool takes. With small segments the bound is lower: one entry must fit a segment.
-const MaxPayload = 1 << 20
+const MaxPayload = segment.MaxPayload
 
 // ErrClosed is returned by every call after Close.
 var ErrClosed = errors.New("the spool is closed")
@@ -70,5 +71,5 @@ func (c Config) complete() (Config, error) {
 
 // maxPayload is the longest payload that this spool takes.
 func (c Config) maxPayload() int {
-	return int(min(MaxPayload, c.SegmentSize-segmentHead-entryHead, int64(c.Buffer)-entryHead))
+	return int(min(MaxPayload, c.SegmentSize-segment.HeadSize-segment.EntryHead, int64(c.Buffer)-segment.EntryHead))
 }

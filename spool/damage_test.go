@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"maps"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tallyman"
+	"tallyman/spool/segment"
 )
 
 // filled makes a spool of one segment, and returns its folder's files and what is in it.
@@ -101,11 +103,11 @@ func survey(t *testing.T, what string, files map[string][]byte, want []string) (
 // theSegment returns the name and content of the only segment, and the offsets where its entries end.
 func theSegment(t *testing.T, files map[string][]byte) (name string, b []byte, ends []int) {
 	t.Helper()
-	name = fileName(place{1, 1})
+	name = segment.FileName(1, 1)
 	b = files[name]
-	ends = []int{segmentHead}
-	for at := segmentHead; at < len(b); {
-		at += entryHead + int(binary.BigEndian.Uint32(b[at:]))
+	ends = []int{segment.HeadSize}
+	for at := segment.HeadSize; at < len(b); {
+		at += segment.EntryHead + int(binary.BigEndian.Uint32(b[at:]))
 		ends = append(ends, at)
 	}
 	return name, b, ends
@@ -142,8 +144,8 @@ func TestATornEntryIsAHoleAndAnEntryThatWasNeverWrittenIsNot(t *testing.T) {
 			t.Errorf("cut at %d: %q", cut, got)
 		}
 	}
-	f(ends[5]+entryHead+3, "[hole 1 next]")
-	f(ends[5]+entryHead-1, "[hole 1 next]")
+	f(ends[5]+segment.EntryHead+3, "[hole 1 next]")
+	f(ends[5]+segment.EntryHead-1, "[hole 1 next]")
 	f(ends[5], "["+texts(5, 1)[0]+" next]")
 }
 
@@ -181,7 +183,7 @@ func TestDamageInAnOldSegmentIsAHoleForEveryReader(t *testing.T) {
 		}
 	})[1]
 	bad := slices.Clone(files[second])
-	bad[segmentHead+entryHead] ^= 1
+	bad[segment.HeadSize+segment.EntryHead] ^= 1
 	if lost := survey(t, "flip", with(files, second, bad), want); lost != 1 {
 		t.Fatal("one entry is damaged, lost are", lost)
 	}
@@ -198,14 +200,14 @@ func TestBytesInsideAPayloadAreNeverTakenForAnEntry(t *testing.T) {
 	dir := t.TempDir()
 	s := mustOpen(t, small(dir))
 	// A client that knows the format, but neither agent nor seed, names its file like this.
-	forged := appendEntry(nil, seedOf(tallyman.Agent{}, 1), 2, []byte("forged"))
+	forged := segment.AppendEntry(nil, segment.Seed(tallyman.Agent{}, 1), 2, []byte("forged"))
 	mustCommit(t, s, "one"+string(forged)+"end", "two")
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	files := folder(t, dir)
 	name, b, _ := theSegment(t, files)
-	b[segmentHead] ^= 1
+	b[segment.HeadSize] ^= 1
 	if lost := survey(t, "forged", with(files, name, b), []string{"one" + string(forged) + "end", "two"}); lost != 1 {
 		t.Fatal("lost", lost)
 	}
@@ -217,7 +219,7 @@ func TestASpoolThatLostItsSegmentsBeginsANewEpochWithAHole(t *testing.T) {
 	f := func(what string, files map[string][]byte, marks string, want ...string) {
 		t.Helper()
 		if marks != "" {
-			files = with(files, marksFile, append(append(sumOf([]byte(marks)), marks...), '\n'))
+			files = with(files, marksFile, summed(marks))
 		}
 		s := mustOpen(t, small(lay(t, files)))
 		defer s.Close()
@@ -252,13 +254,13 @@ func TestDamagedMarksShowReadersTheEntriesAgain(t *testing.T) {
 
 func TestStrayFilesAreMovedAsideAndNeverRemoved(t *testing.T) {
 	files, want := filled(t, 3)
-	foreign := append(title{tallyman.Agent{1}, 1, 7}.bytes(), "entries of somebody else"...)
+	foreign := append(segment.Title{Agent: tallyman.Agent{1}, Epoch: 1, First: 7}.Bytes(), "entries of somebody else"...)
 	stray := map[string][]byte{
 		"hello.seg":                         []byte("no segment"),
 		"00000001-ffffffffffffffff.seg":     []byte("no place"),
 		"7fffffff-0000000000000001.seg":     []byte("an epoch that never was"),
-		fileName(place{1, 7}):               foreign,
-		fileName(place{1, 9}):               title{tallyman.Agent{}, 1, 8}.bytes(),
+		segment.FileName(1, 7):              foreign,
+		segment.FileName(1, 9):              segment.Title{Epoch: 1, First: 8}.Bytes(),
 		"00000001-0000000000000001.seg.bad": []byte("from an earlier day"),
 	}
 	all := files
@@ -266,14 +268,14 @@ func TestStrayFilesAreMovedAsideAndNeverRemoved(t *testing.T) {
 		all = with(all, name, b)
 	}
 	dir := lay(t, all)
-	if err := os.Mkdir(filepath.Join(dir, fileName(place{1, 5})), 0o700); err != nil {
+	if err := os.Mkdir(filepath.Join(dir, segment.FileName(1, 5)), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	s := mustOpen(t, small(dir))
 	defer s.Close()
 	mustCommit(t, s, "next")
 	same(t, "stray", drain(t, s, mustReader(t, s, "join")), append(want, "next"))
-	if _, err := os.Stat(filepath.Join(dir, fileName(place{1, 5})+".bad")); err != nil {
+	if _, err := os.Stat(filepath.Join(dir, segment.FileName(1, 5)+".bad")); err != nil {
 		t.Error(err)
 	}
 	for name, b := range stray {
@@ -289,7 +291,7 @@ func TestASegmentOfANewerFormatIsLeftAlone(t *testing.T) {
 	name, b, _ := theSegment(t, files)
 	newer := slices.Clone(b)
 	newer[9] = 2
-	copy(newer[60:], sumBytes(newer[:60]))
+	binary.BigEndian.PutUint32(newer[60:], crc32.Checksum(newer[:60], crc32.MakeTable(crc32.Castagnoli)))
 	dir := lay(t, with(files, name, newer))
 	_, err := Open(small(dir))
 	if err == nil || !strings.Contains(err.Error(), "newer version") || !strings.Contains(err.Error(), name) {
@@ -300,19 +302,15 @@ func TestASegmentOfANewerFormatIsLeftAlone(t *testing.T) {
 	}
 }
 
-func sumBytes(b []byte) []byte {
-	sum := sumOf(b)
-	out := make([]byte, 4)
-	if _, err := fmt.Sscanf(string(sum), "%08x", &out); err != nil {
-		panic(err)
-	}
-	return out
+// summed is a small file as the folder keeps it.
+func summed(text string) []byte {
+	return fmt.Appendf(nil, "%08x %s\n", crc32.Checksum([]byte(text), crc32.MakeTable(crc32.Castagnoli)), text)
 }
 
 func TestAnEmptySegmentWhoseHeadWasTornIsUsed(t *testing.T) {
 	files, _ := filled(t, 0)
 	name, b, _ := theSegment(t, files)
-	for n := range segmentHead {
+	for n := range segment.HeadSize {
 		s := mustOpen(t, small(lay(t, with(with(files, name, b[:n]), agentFile, nil))))
 		if id := mustCommit(t, s, "first"); id.Epoch != 1 || id.Seq != 1 {
 			t.Fatalf("head cut at %d: the first entry is %v", n, id)

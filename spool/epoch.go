@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"tallyman"
+	"tallyman/spool/segment"
 )
 
 const agentFile = "agent"
@@ -34,17 +35,17 @@ func (s *Spool) turnEpoch(why string, above uint32, first uint64) error {
 		return err
 	}
 	next := max(s.Epoch(), above)
-	if next >= maxEpoch {
+	if next >= segment.MaxEpoch {
 		return errors.New("all epochs are used up: move the folder away and start with a new one")
 	}
 	next++
-	if err := s.disk.save(agentFile, identity{s.agent, next, first}); err != nil {
+	if err := s.disk.Save(agentFile, identity{s.agent, next, first}); err != nil {
 		s.suffer(err)
 		return err
 	}
 	s.mu.Lock()
 	s.swap() // what was appended in the meantime keeps the epoch that it was told
-	s.epoch, s.last, s.seed = next, first-1, seedOf(s.agent, next)
+	s.epoch, s.last, s.seed = next, first-1, segment.Seed(s.agent, next)
 	s.mu.Unlock()
 	s.cfg.Log.Warn("a new epoch begins", "epoch", next, "why", why)
 	if err := s.drain(); err != nil {

@@ -7,15 +7,17 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"tallyman/spool/segment"
 )
 
 // maxFile is the size above which a file is not taken for a segment, in bytes.
-const maxFile = 1<<30 + segmentHead
+const maxFile = 1<<30 + segment.HeadSize
 
 // candidate is a file that may be a segment.
 type candidate struct {
-	segment
-	title  title
+	extent
+	title  segment.Title
 	titled bool // the head is sound
 }
 
@@ -29,11 +31,11 @@ func (s *Spool) list() ([]candidate, error) {
 	for _, e := range entries {
 		switch {
 		case strings.HasSuffix(e.Name(), ".tmp"):
-			_ = s.disk.remove(e.Name())
+			_ = s.disk.Remove(e.Name())
 		case strings.HasSuffix(e.Name(), ".seg"):
 			c, why, err := s.examine(e)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", s.disk.path(e.Name()), err)
+				return nil, fmt.Errorf("%s: %w", s.disk.Path(e.Name()), err)
 			}
 			if why == "" {
 				files = append(files, c)
@@ -50,21 +52,21 @@ func (s *Spool) list() ([]candidate, error) {
 
 // examine reads name, size and head of a file. It says why the file is no segment.
 func (s *Spool) examine(e os.DirEntry) (c candidate, why string, err error) {
-	p, ok := parseFileName(e.Name())
+	epoch, first, ok := segment.ParseFileName(e.Name())
 	info, ierr := e.Info()
 	if !ok || ierr != nil || !info.Mode().IsRegular() || info.Size() > maxFile {
 		return c, "neither name, kind nor size is that of a segment", nil
 	}
-	c.segment = segment{epoch: p.epoch, first: p.seq, last: p.seq - 1, end: info.Size()}
-	f, err := s.disk.open(e.Name(), os.O_RDONLY)
+	c.extent = extent{epoch: epoch, first: first, last: first - 1, end: info.Size()}
+	f, err := s.disk.Open(e.Name(), os.O_RDONLY)
 	if err != nil {
 		return c, "", err
 	}
 	defer func() { _ = f.Close() }()
-	b := make([]byte, segmentHead)
-	n, _ := patient{probe{&s.disk, f}}.ReadAt(b, 0)
-	c.title, c.titled, err = parseTitle(b[:n])
-	if c.titled && (c.title.epoch != p.epoch || c.title.first != p.seq) {
+	b := make([]byte, segment.HeadSize)
+	n, _ := s.disk.Reading(f).ReadAt(b, 0)
+	c.title, c.titled, err = segment.ParseTitle(b[:n])
+	if c.titled && (c.title.Epoch != epoch || c.title.First != first) {
 		return c, "its head is that of another segment", nil
 	}
 	return c, "", err
@@ -72,11 +74,11 @@ func (s *Spool) examine(e os.DirEntry) (c candidate, why string, err error) {
 
 // identify finds out whose spool this is, and says what was lost if the folder holds less than it must. Files of others are moved aside.
 func (s *Spool) identify(files *[]candidate) (id identity, lost string) {
-	known, damaged := s.disk.load(agentFile, &id)
-	known = known && !id.Agent.IsZero() && id.Epoch > 0 && id.Epoch <= maxEpoch && id.First > 0 && id.First <= maxSeq
+	known, damaged := s.disk.Load(agentFile, &id)
+	known = known && !id.Agent.IsZero() && id.Epoch > 0 && id.Epoch <= segment.MaxEpoch && id.First > 0 && id.First <= segment.MaxSeq
 	for i := len(*files) - 1; i >= 0 && !known; i-- {
 		if c := (*files)[i]; c.titled {
-			id, known = identity{c.title.agent, c.epoch, 1}, true
+			id, known = identity{c.title.Agent, c.epoch, 1}, true
 		}
 	}
 	if !known {
@@ -87,8 +89,8 @@ func (s *Spool) identify(files *[]candidate) (id identity, lost string) {
 		}
 	}
 	*files = slices.DeleteFunc(*files, func(c candidate) bool {
-		stray := c.titled && c.title.agent != id.Agent || !c.titled && c.epoch > id.Epoch
-		return stray && s.aside(fileName(c.start()), "it belongs to another spool") == nil
+		stray := c.titled && c.title.Agent != id.Agent || !c.titled && c.epoch > id.Epoch
+		return stray && s.aside(c.name(), "it belongs to another spool") == nil
 	})
 	for _, c := range *files {
 		if c.epoch > id.Epoch {
@@ -105,13 +107,13 @@ func (s *Spool) identify(files *[]candidate) (id identity, lost string) {
 func (s *Spool) aside(name, why string) error {
 	to := name + ".bad"
 	for i := 2; ; i++ {
-		if _, err := os.Lstat(s.disk.path(to)); err != nil {
+		if _, err := os.Lstat(s.disk.Path(to)); err != nil {
 			break
 		}
 		to = fmt.Sprintf("%s.bad%d", name, i)
 	}
 	s.cfg.Log.Warn("a file in the spool folder is moved aside", "file", name, "to", to, "why", why)
-	return s.disk.rename(name, to)
+	return s.disk.Rename(name, to)
 }
 
 // weed takes out the files without a sound head that would give a place twice: what a crash left of a segment that was about to be made is
@@ -127,20 +129,20 @@ func (s *Spool) weed(files []candidate) ([]candidate, error) {
 		if err != nil {
 			return nil, err
 		}
-		blank := w.used == segmentHead
+		blank := w.Used == segment.HeadSize
 		inside := false
 		if n := len(kept); n > 0 && kept[n-1].epoch == c.epoch {
 			before, _, err := s.walkFile(kept[n-1], false)
 			if err != nil {
 				return nil, err
 			}
-			inside = c.first <= before.reach()
+			inside = c.first <= before.Reach()
 		}
 		switch {
 		case blank && (len(kept) > 0 || i < len(files)-1):
-			err = s.disk.remove(fileName(c.start()))
+			err = s.disk.Remove(c.name())
 		case inside:
-			err = s.aside(fileName(c.start()), "it begins inside the segment before it")
+			err = s.aside(c.name(), "it begins inside the segment before it")
 		default:
 			kept = append(kept, c)
 		}

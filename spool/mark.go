@@ -6,6 +6,7 @@ import (
 	"maps"
 
 	"tallyman"
+	"tallyman/spool/segment"
 )
 
 const marksFile = "readers"
@@ -15,12 +16,12 @@ var errReaderClosed = errors.New("the reader is closed or forgotten")
 // loadMarks reads how far each reader had come. Without the file they begin at the oldest entry.
 func (s *Spool) loadMarks() map[string]place {
 	var saved map[string][2]uint64
-	if _, damaged := s.disk.load(marksFile, &saved); damaged {
-		s.cfg.Log.Warn("the readers' marks are damaged: all begin at the oldest entry", "file", s.disk.path(marksFile))
+	if _, damaged := s.disk.Load(marksFile, &saved); damaged {
+		s.cfg.Log.Warn("the readers' marks are damaged: all begin at the oldest entry", "file", s.disk.Path(marksFile))
 	}
 	marks := map[string]place{}
 	for name, v := range saved {
-		if v[0] > 0 && v[0] <= maxEpoch && v[1] <= maxSeq {
+		if v[0] > 0 && v[0] <= segment.MaxEpoch && v[1] <= segment.MaxSeq {
 			marks[name] = place{uint32(v[0]), v[1]}
 		}
 	}
@@ -58,7 +59,7 @@ func (s *Spool) spent() int {
 	if len(s.marks) == 0 {
 		return 0
 	}
-	lowest := place{maxEpoch + 1, 0}
+	lowest := place{segment.MaxEpoch + 1, 0}
 	for p := range maps.Values(s.marks) {
 		if p.before(lowest) {
 			lowest = p

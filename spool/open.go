@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
+
+	"tallyman/spool/segment"
+
+	"tallyman/spool/disk"
 )
 
 // Open opens the spool in a folder, or makes one, and starts its writer. Damage does not stop it: what cannot be read becomes a hole. Errors:
@@ -17,16 +20,16 @@ func Open(cfg Config) (*Spool, error) {
 	}
 	s := &Spool{
 		cfg:   cfg,
-		disk:  disk{dir: cfg.Dir, step: cfg.Step},
+		disk:  disk.Folder{Dir: cfg.Dir, Step: cfg.Step},
 		kick:  make(chan struct{}, 1),
 		ended: make(chan struct{}),
 		turn:  make(chan struct{}),
 		open:  map[string]*Reader{},
 	}
-	if err := s.disk.makeDir(); err != nil {
+	if err := s.disk.Make(); err != nil {
 		return nil, fmt.Errorf("open spool: %w", err)
 	}
-	if s.held, err = s.disk.lock(); err != nil {
+	if s.held, err = s.disk.Lock(); err != nil {
 		return nil, fmt.Errorf("open spool: %w", err)
 	}
 	if err := s.recover(); err != nil {
@@ -44,17 +47,6 @@ func Open(cfg Config) (*Spool, error) {
 	})
 	go s.run()
 	return s, nil
-}
-
-// makeDir makes the folder, and its name durable.
-func (d *disk) makeDir() error {
-	if err := d.step.Do("mkdir", d.dir); err != nil {
-		return &os.PathError{Op: "mkdir", Path: d.dir, Err: err}
-	}
-	if err := os.MkdirAll(d.dir, 0o700); err != nil {
-		return err
-	}
-	return d.syncDir(filepath.Dir(filepath.Clean(d.dir)))
 }
 
 // recover reads the folder, and makes it ready for the next entry.
@@ -101,7 +93,7 @@ func (s *Spool) measure(files []candidate) (clean bool, err error) {
 				return false, err
 			}
 		}
-		s.segments = append(s.segments, c.segment)
+		s.segments = append(s.segments, c.extent)
 		s.onDisk += c.end
 	}
 	return clean, nil
@@ -114,40 +106,38 @@ func (s *Spool) readEnd(c *candidate, newest bool) (clean bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	c.last, c.end = w.reach(), w.used
-	if w.damaged > 0 {
-		s.damaged += w.damaged
-		s.cfg.Log.Error("a spool segment is damaged", "file", fileName(c.start()), "bytes", w.damaged, "last_whole", whole, "last", c.last)
+	c.last, c.end = w.Reach(), w.Used
+	if w.Damaged > 0 {
+		s.damaged += w.Damaged
+		s.cfg.Log.Error("a spool segment is damaged", "file", c.name(), "bytes", w.Damaged, "last_whole", whole, "last", c.last)
 	}
 	return c.last < c.first || c.titled && c.last == whole, nil
 }
 
 // walkFile scans a whole segment. What the disk cannot read is taken for as many entries as could stand there.
-func (s *Spool) walkFile(c candidate, sync bool) (w scan, whole uint64, err error) {
-	f, err := s.disk.open(fileName(c.start()), os.O_RDWR)
+func (s *Spool) walkFile(c candidate, sync bool) (w segment.Scan, whole uint64, err error) {
+	f, err := s.disk.Open(c.name(), os.O_RDWR)
 	if err != nil {
 		return w, 0, err
 	}
 	defer func() { _ = f.Close() }()
 	if sync {
-		if err := s.disk.sync(f); err != nil {
+		if err := s.disk.Sync(f); err != nil {
 			return w, 0, err
 		}
-		_ = forget(f)
+		_ = disk.Forget(f)
 	}
-	w = newScan(patient{probe{&s.disk, f}}, seedOf(s.agent, c.epoch), c.end, nil)
-	w.seq = c.first - 1
-	if whole, err = w.run(); err != nil {
-		s.cfg.Log.Error("a spool segment cannot be read to its end", "error", err)
+	w.Reset(s.disk.Reading(f), segment.Seed(s.agent, c.epoch), c.first-1, c.end)
+	if whole, err = w.Run(); err != nil {
+		s.cfg.Log.Error("a spool segment cannot be read to its end", "file", c.name(), "error", err)
 		whole = 0
-		w.lose(w.seq+uint64((c.end-w.off)/entryHead)+1, c.end-w.off)
 	}
 	return w, whole, nil
 }
 
 // begin makes the newest segment ready: the one that is there if the next entry may follow in it, else a new one.
 func (s *Spool) begin(id identity, clean bool) error {
-	s.epoch, s.last, s.seed = id.Epoch, id.First-1, seedOf(s.agent, id.Epoch)
+	s.epoch, s.last, s.seed = id.Epoch, id.First-1, segment.Seed(s.agent, id.Epoch)
 	if n := len(s.segments); n > 0 && s.segments[n-1].epoch == id.Epoch {
 		now := s.segments[n-1]
 		s.last = now.last
@@ -163,17 +153,17 @@ func (s *Spool) begin(id identity, clean bool) error {
 		}
 	}
 	s.synced = place{s.epoch, s.last}
-	return s.disk.save(agentFile, id)
+	return s.disk.Save(agentFile, id)
 }
 
 // resume opens the newest segment to go on in it.
-func (s *Spool) resume(now segment) (err error) {
-	if s.active, err = s.disk.open(fileName(now.start()), os.O_RDWR); err != nil {
+func (s *Spool) resume(now extent) (err error) {
+	if s.active, err = s.disk.Open(now.name(), os.O_RDWR); err != nil {
 		return err
 	}
-	if err := s.disk.write(s.active, title{s.agent, now.epoch, now.first}.bytes(), 0); err != nil {
+	if err := s.disk.Write(s.active, segment.Title{Agent: s.agent, Epoch: now.epoch, First: now.first}.Bytes(), 0); err != nil {
 		return err
 	}
-	s.disk.reserve(s.active, s.cfg.SegmentSize)
-	return s.disk.syncDir(s.cfg.Dir)
+	s.disk.Reserve(s.active, s.cfg.SegmentSize)
+	return s.disk.SyncDir()
 }

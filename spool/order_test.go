@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"tallyman/spool/segment"
 )
 
 // TestNamesAreDurableBeforeWhatHangsOnThem reads the order of all file operations of the work. A journaling file system forgives some of these
@@ -68,7 +70,7 @@ func TestOpenSyncsTheNewestSegmentBeforeAnyoneReadsIt(t *testing.T) {
 	cfg := small(lay(t, files))
 	synced := false
 	cfg.Step = func(op, path string) error {
-		synced = synced || op == "sync" && path == filepath.Join(cfg.Dir, fileName(place{1, 1}))
+		synced = synced || op == "sync" && path == filepath.Join(cfg.Dir, segment.FileName(1, 1))
 		return nil
 	}
 	s := mustOpen(t, cfg)

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"tallyman"
+	"tallyman/spool/segment"
 )
 
 // Entry is one place of the sequence, or a hole.
@@ -25,7 +26,7 @@ type Reader struct {
 	at   place // the place that comes next
 	seg  place // the open segment
 	file *os.File
-	scan scan
+	scan segment.Scan
 	out  []Entry
 
 	lost uint64 // places delivered as holes; under s.mu
@@ -85,13 +86,13 @@ func (r *Reader) Next(ctx context.Context, limit int) ([]Entry, error) {
 }
 
 // holding returns the first segment with a durable place at or after p. It is called under mu.
-func (s *Spool) holding(p place) (segment, bool) {
+func (s *Spool) holding(p place) (extent, bool) {
 	for _, g := range s.segments {
 		if g.last >= g.first && !g.stop().before(p) {
 			return g, true
 		}
 	}
-	return segment{}, false
+	return extent{}, false
 }
 
 // collect gathers what is durable, without waiting.
@@ -144,18 +145,18 @@ func (r *Reader) hole(last uint64) {
 }
 
 // turnTo opens the segment, unless it is open.
-func (r *Reader) turnTo(g segment) error {
+func (r *Reader) turnTo(g extent) error {
 	if r.file != nil && r.seg == g.start() {
-		r.scan.end = g.end
+		r.scan.Extend(g.end)
 		return nil
 	}
 	r.shut()
-	f, err := r.s.disk.open(fileName(g.start()), os.O_RDONLY)
+	f, err := r.s.disk.Open(g.name(), os.O_RDONLY)
 	if err != nil {
 		return err
 	}
 	r.file, r.seg = f, g.start()
-	r.scan = newScan(patient{probe{&r.s.disk, f}}, seedOf(r.s.agent, g.epoch), g.end, r.scan.buf)
+	r.scan.Reset(r.s.disk.Reading(f), segment.Seed(r.s.agent, g.epoch), g.first-1, g.end)
 	return nil
 }
 
@@ -167,25 +168,25 @@ func (r *Reader) shut() {
 }
 
 // walk gathers entries of the open segment. It is done when Next has enough, or must hand out what it has before the buffer moves.
-func (r *Reader) walk(g segment, limit int) (done bool, err error) {
+func (r *Reader) walk(g extent, limit int) (done bool, err error) {
 	for len(r.out) < limit {
-		seq, payload, what := r.scan.next()
+		seq, payload, what := r.scan.Next()
 		switch what {
-		case foundEntry:
+		case segment.Whole:
 			if seq < r.at.seq {
 				continue
 			}
 			r.hole(seq - 1)
 			r.out = append(r.out, Entry{ID: r.s.id(place{g.epoch, seq}), Payload: payload})
 			r.at.seq = seq + 1
-		case foundShort:
+		case segment.Short:
 			if len(r.out) > 0 {
 				return true, nil
 			}
-			if err := r.scan.fill(); err != nil {
+			if err := r.scan.Fill(); err != nil {
 				return true, err
 			}
-		case foundEnd:
+		case segment.End:
 			r.hole(g.last)
 			return false, nil
 		}

@@ -338,7 +338,7 @@ func TestASegmentThatSomebodyRemovedIsAHole(t *testing.T) {
 	r := mustReader(t, s, "join")
 	mustCommit(t, s, texts(1, 100)...)
 	first := s.segments[0]
-	if err := os.Remove(filepath.Join(cfg.Dir, fileName(first.start()))); err != nil {
+	if err := os.Remove(filepath.Join(cfg.Dir, first.name())); err != nil {
 		t.Fatal(err)
 	}
 	same(t, "removed", drain(t, s, r), append([]string{fmt.Sprint("hole ", first.last)}, texts(int(first.last)+1, 100-int(first.last))...))

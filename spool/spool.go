@@ -8,12 +8,14 @@ import (
 	"time"
 
 	"tallyman"
+	"tallyman/spool/disk"
+	"tallyman/spool/segment"
 )
 
 // Spool is an open spool. All methods may be called by many goroutines.
 type Spool struct {
 	cfg   Config
-	disk  disk
+	disk  disk.Folder
 	agent tallyman.Agent
 	held  *os.File // the lock
 
@@ -36,7 +38,7 @@ type Spool struct {
 	pend     []byte // encoded entries, at most cfg.Buffer; when full, Append refuses and counts
 	flight   int64  // len(batch)
 	onDisk   int64  // bytes of all segments
-	segments []segment
+	segments []extent
 	synced   place
 	turn     chan struct{} // closed and replaced whenever synced moves or a write fails
 	marks    map[string]place
@@ -52,21 +54,32 @@ type Spool struct {
 	damaged  int64
 }
 
-// segment is one file. last may be below first: it has no entry yet.
-type segment struct {
+// extent is one segment. last may be below first: it has no entry yet.
+type extent struct {
 	epoch       uint32
 	first, last uint64 // places of this file, holes included
 	end         int64  // durable bytes, head included
 }
 
-func (g segment) start() place { return place{g.epoch, g.first} }
-func (g segment) stop() place  { return place{g.epoch, g.last} }
+func (g extent) name() string { return segment.FileName(g.epoch, g.first) }
+func (g extent) start() place { return place{g.epoch, g.first} }
+func (g extent) stop() place  { return place{g.epoch, g.last} }
 
 // markEvery is how long a reader's mark may be newer than the folder's.
 const markEvery = time.Second
 
 // retryEvery is how long the writer waits after the disk was full.
 const retryEvery = time.Second
+
+// place is an ID without the agent. Seq 0 stands before the first entry of the epoch.
+type place struct {
+	epoch uint32
+	seq   uint64
+}
+
+func (p place) before(o place) bool {
+	return p.epoch < o.epoch || p.epoch == o.epoch && p.seq < o.seq
+}
 
 // Agent names the spool. It was drawn at the first Open and stays with the folder.
 func (s *Spool) Agent() tallyman.Agent { return s.agent }
@@ -102,7 +115,7 @@ func (s *Spool) put(payloads [][]byte) {
 	below := len(s.pend) < half
 	for _, p := range payloads {
 		s.last++
-		s.pend = appendEntry(s.pend, s.seed, s.last, p)
+		s.pend = segment.AppendEntry(s.pend, s.seed, s.last, p)
 	}
 	s.appended += uint64(len(payloads))
 	switch {
@@ -122,7 +135,7 @@ func (s *Spool) admit(payloads [][]byte) error {
 		if len(p) > most {
 			return fmt.Errorf("a payload of %d bytes is %w: it takes at most %d", len(p), ErrTooLarge, most)
 		}
-		size += entryHead + len(p)
+		size += segment.EntryHead + len(p)
 	}
 	switch {
 	case size > s.cfg.Buffer:

@@ -52,7 +52,7 @@ func (s *Spool) Status() Status {
 		Segments: len(s.segments),
 		Appended: s.appended,
 		Refused:  s.refused,
-		Syncs:    s.disk.syncs.Load(),
+		Syncs:    s.disk.Syncs(),
 		Damaged:  s.damaged,
 		Stalled:  s.stalled,
 		Err:      s.err,

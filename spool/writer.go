@@ -1,12 +1,15 @@
 package spool
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"slices"
+
+	"tallyman/spool/segment"
+
+	"tallyman/spool/disk"
 )
 
 // run is the one goroutine of the spool: a round for each kick.
@@ -85,37 +88,24 @@ func (s *Spool) drain() error {
 		s.mu.Unlock()
 		n, last := 0, uint64(0)
 		if s.active != nil && now.epoch == s.in {
-			n, last = share(s.batch, s.cfg.SegmentSize-now.end)
+			n, last = segment.Fit(s.batch, s.cfg.SegmentSize-now.end)
 		}
 		if n == 0 {
-			if err := s.rotate(place{s.in, binary.BigEndian.Uint64(s.batch[8:])}); err != nil {
+			if err := s.rotate(place{s.in, segment.Seq(s.batch)}); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := s.disk.write(s.active, s.batch[:n], now.end); err != nil {
+		if err := s.disk.Write(s.active, s.batch[:n], now.end); err != nil {
 			return err
 		}
-		if err := s.disk.sync(s.active); err != nil {
+		if err := s.disk.Sync(s.active); err != nil {
 			return err
 		}
 		s.batch = s.batch[n:]
 		s.publish(now.end+int64(n), last)
 	}
 	return nil
-}
-
-// share returns how many bytes of the batch fit into room as whole entries, and the seq of the last of them.
-func share(batch []byte, room int64) (n int, last uint64) {
-	for n < len(batch) {
-		total := entryHead + int(binary.BigEndian.Uint32(batch[n:]))
-		if int64(n+total) > room {
-			break
-		}
-		last = binary.BigEndian.Uint64(batch[n+8:])
-		n += total
-	}
-	return n, last
 }
 
 // publish tells waiters and readers how far the newest segment is durable.
@@ -136,32 +126,32 @@ func (s *Spool) rotate(p place) error {
 	if s.active != nil {
 		s.seal()
 	}
-	name := fileName(p)
-	f, err := s.disk.open(name, os.O_CREATE|os.O_EXCL|os.O_RDWR)
+	name := segment.FileName(p.epoch, p.seq)
+	f, err := s.disk.Open(name, os.O_CREATE|os.O_EXCL|os.O_RDWR)
 	if errors.Is(err, fs.ErrExist) {
 		if err = s.aside(name, "a segment of this name was left over"); err == nil {
-			f, err = s.disk.open(name, os.O_CREATE|os.O_EXCL|os.O_RDWR)
+			f, err = s.disk.Open(name, os.O_CREATE|os.O_EXCL|os.O_RDWR)
 		}
 	}
 	if err != nil {
 		return err
 	}
-	err = s.disk.write(f, title{s.agent, p.epoch, p.seq}.bytes(), 0)
+	err = s.disk.Write(f, segment.Title{Agent: s.agent, Epoch: p.epoch, First: p.seq}.Bytes(), 0)
 	if err == nil {
-		s.disk.reserve(f, s.cfg.SegmentSize)
-		err = s.disk.syncDir(s.disk.dir)
+		s.disk.Reserve(f, s.cfg.SegmentSize)
+		err = s.disk.SyncDir()
 	}
 	if err != nil {
-		return errors.Join(err, f.Close(), s.disk.remove(name))
+		return errors.Join(err, f.Close(), s.disk.Remove(name))
 	}
 	s.active = f
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.segments = append(s.segments, segment{p.epoch, p.seq, p.seq - 1, segmentHead})
+	s.segments = append(s.segments, extent{p.epoch, p.seq, p.seq - 1, segment.HeadSize})
 	if n := len(s.segments); n > 1 && s.segments[n-2].epoch == p.epoch {
 		s.segments[n-2].last = p.seq - 1
 	}
-	s.onDisk += segmentHead
+	s.onDisk += segment.HeadSize
 	if s.spent() > 0 { // the one before was consumed, and stayed because it was the newest
 		s.wake()
 	}
@@ -173,7 +163,7 @@ func (s *Spool) seal() {
 	s.mu.Lock()
 	end := s.segments[len(s.segments)-1].end
 	s.mu.Unlock()
-	if err := errors.Join(s.disk.cut(s.active, end), s.active.Close()); err != nil {
+	if err := errors.Join(s.disk.Cut(s.active, end), s.active.Close()); err != nil {
 		s.cfg.Log.Warn("a spool segment keeps its reserved space", "error", err)
 	}
 	s.active = nil
@@ -189,11 +179,11 @@ func (s *Spool) tidy(closing bool) error {
 	s.unsaved, s.saveNow = s.unsaved && !save, false
 	s.mu.Unlock()
 	if save {
-		err := s.disk.save(marksFile, marks)
-		if passes(err) && len(gone) > 0 {
+		err := s.disk.Save(marksFile, marks)
+		if disk.Passes(err) && len(gone) > 0 {
 			if err = s.discard(gone[:1]); err == nil {
 				gone = gone[1:]
-				err = s.disk.save(marksFile, marks)
+				err = s.disk.Save(marksFile, marks)
 			}
 		}
 		if err != nil {
@@ -205,7 +195,7 @@ func (s *Spool) tidy(closing bool) error {
 
 // postpone tries the marks again later if the disk is full: until then a crash shows readers some entries again, no more.
 func (s *Spool) postpone(err error) error {
-	if !passes(err) {
+	if !disk.Passes(err) {
 		return err
 	}
 	s.cfg.Log.Warn("the spool cannot save its readers' marks and tries again", "error", err)
@@ -216,12 +206,12 @@ func (s *Spool) postpone(err error) error {
 	return nil
 }
 
-func (s *Spool) discard(gone []segment) error {
+func (s *Spool) discard(gone []extent) error {
 	if len(gone) == 0 {
 		return nil
 	}
 	for _, g := range gone {
-		if err := s.disk.remove(fileName(g.start())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := s.disk.Remove(g.name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		s.mu.Lock()
@@ -230,7 +220,7 @@ func (s *Spool) discard(gone []segment) error {
 		s.broadcast()
 		s.mu.Unlock()
 	}
-	return s.disk.syncDir(s.disk.dir)
+	return s.disk.SyncDir()
 }
 
 // suffer ends a round that failed: a full disk is tried again, anything else poisons the spool.
@@ -241,7 +231,7 @@ func (s *Spool) suffer(err error) {
 	if s.err != nil {
 		return
 	}
-	if passes(err) {
+	if disk.Passes(err) {
 		if s.stalled == nil {
 			s.cfg.Log.Error("the spool cannot write and tries again", "error", err)
 		}

@@ -1,4 +1,4 @@
-package spool
+package disk
 
 import (
 	"errors"
@@ -30,19 +30,19 @@ func fallocate(f *os.File, size int64) error {
 	return unix.Fallocate(int(f.Fd()), 0, 0, size)
 }
 
-// forget drops the clean pages of a file from memory, so that the next read tells what the disk holds: after a failed
+// Forget drops the clean pages of a file from memory, so that the next read tells what the disk holds: after a failed
 // fsync the kernel keeps pages marked clean that never reached it.
-func forget(f *os.File) error {
+func Forget(f *os.File) error {
 	return unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED)
 }
 
-// lock takes the folder for this process, until the file is closed. The lock file holds the pid, for people.
-func (d *disk) lock() (*os.File, error) {
-	f, err := d.open("lock", os.O_CREATE|os.O_RDWR)
+// Lock takes the folder for this process, until the file is closed. The lock file holds the pid, for people.
+func (d *Folder) Lock() (*os.File, error) {
+	f, err := d.Open("lock", os.O_CREATE|os.O_RDWR)
 	if err != nil {
 		return nil, err
 	}
-	if err := d.step.Do("lock", f.Name()); err != nil {
+	if err := d.Step.Do("lock", f.Name()); err != nil {
 		_ = f.Close()
 		return nil, &os.PathError{Op: "lock", Path: f.Name(), Err: err}
 	}
@@ -50,7 +50,7 @@ func (d *disk) lock() (*os.File, error) {
 		b := make([]byte, 20)
 		n, _ := f.ReadAt(b, 0)
 		_ = f.Close()
-		return nil, fmt.Errorf("%s is in use by pid %s: stop that process or give another folder: %w", d.dir, holder(b[:n]), err)
+		return nil, fmt.Errorf("%s is in use by pid %s: stop that process or give another folder: %w", d.Dir, holder(b[:n]), err)
 	}
 	_ = f.Truncate(0)
 	_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
