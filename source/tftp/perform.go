@@ -51,14 +51,13 @@ func (l *loop) perform(t *transfer, do engine.Do) {
 	if t.op == tallyman.OpPut && !do.Done && (do.Ack || do.Last || t.sink.Full()) {
 		l.pump(t) // while the client sends its next window
 	}
-	switch {
-	case do.Done:
-		l.finish(t)
-	default:
-		l.schedule(t)
-		if do.Count == 1 && t.grant.Window == 1 && do.From%longRead == 0 && t.op == tallyman.OpGet && !t.text() {
-			l.promote(t)
-		}
+	if do.Done {
+		l.end(t, true)
+		return
+	}
+	l.schedule(t)
+	if do.Count == 1 && t.grant.Window == 1 && do.From%longRead == 0 && t.op == tallyman.OpGet && !t.text() {
+		l.promote(t)
 	}
 }
 
@@ -153,9 +152,6 @@ func (l *loop) fill(t *transfer, data []byte, from uint64, first, n int) {
 	}
 }
 
-// finish ends a transfer: it is recorded and forgotten.
-func (l *loop) finish(t *transfer) { l.end(t, true) }
-
 // forget ends a half-open transfer that has to make room. Its client may
 // never have existed: it is counted with those that were refused for the same reason.
 func (l *loop) forget(t *transfer) {
@@ -164,6 +160,7 @@ func (l *loop) forget(t *transfer) {
 	l.end(t, false)
 }
 
+// end ends a transfer: it is recorded, if tell says so, and forgotten.
 func (l *loop) end(t *transfer, tell bool) {
 	t.ended = true
 	l.wheel.Remove(&t.timer)

@@ -3,7 +3,6 @@ package tftp
 import (
 	"errors"
 	"net/netip"
-	"strings"
 	"time"
 
 	"tallyman"
@@ -166,7 +165,7 @@ func (l *loop) begin(q *ask, raw string) (*transfer, *Refusal) {
 	}
 	wish := raw
 	if l.cfg.TrimNames {
-		wish = trimName(raw)
+		wish = content.TrimName(raw)
 	}
 	name, err := tallyman.ParseName(wish)
 	if err != nil {
@@ -250,8 +249,7 @@ func (l *loop) refuse(q *ask, r *Refusal, silent bool) {
 		q.said = record.Answer(r.Reason)
 	}
 	if !silent {
-		a, err := l.readLane(q)
-		if err == nil {
+		if a, err := l.readLane(q); err == nil {
 			q.self = a.Self
 			l.sendError(a, &q.peer, q.said)
 			l.lanes.Pass(a, &q.peer)
@@ -266,9 +264,4 @@ func (l *loop) refuse(q *ask, r *Refusal, silent bool) {
 		refused.Answer = &q.said
 	}
 	l.scribe.Refused(&refused, r.Reason, r.Text)
-}
-
-// trimName takes off what boot ROMs append to names: 0xFF and control bytes.
-func trimName(raw string) string {
-	return strings.TrimRightFunc(raw, func(r rune) bool { return r < 0x20 || r == 0x7f || r == '\uFFFD' })
 }

@@ -24,7 +24,6 @@ const (
 	mostThreads = 2
 	// quietLoad is how many transfers may run beside them when they get it.
 	quietLoad = 16
-	readAhead = 64 << 10
 	// A thread wakes at least so often, so that it hears when it is called back.
 	longestNap  = 500 * time.Millisecond
 	shortestNap = time.Millisecond
@@ -38,9 +37,7 @@ type thread struct {
 	t      *transfer
 	scribe *record.Scribe
 	recall atomic.Bool // the loop wants the transfer back
-	buf    []byte      // HeaderLen spare bytes, then held bytes of the file from position base on
-	base   int64
-	held   int64
+	ahead  *content.Ahead
 	nap    time.Duration // how long the lane waits for a packet
 }
 
@@ -92,7 +89,7 @@ func (h *thread) run() {
 // or the loop calls, and returns what is left to do.
 func (h *thread) serve() engine.Do {
 	t := h.t
-	h.buf = make([]byte, packet.HeaderLen+max(readAhead, t.grant.BlockSize))
+	h.ahead = content.NewAhead(&t.source, t.grant.BlockSize)
 	var in [smallPacket]byte
 	var from udp.Addr
 	now := time.Since(h.l.origin)
@@ -121,27 +118,15 @@ func (h *thread) serve() engine.Do {
 	return engine.Do{}
 }
 
-// send sends one block, false when the loop has to try. The header is written
-// over the end of the block before, which the client has acknowledged: one
-// piece of memory, one plain send.
+// send sends one block, false when the loop has to try.
 func (h *thread) send(block uint64) bool {
-	size := int64(h.t.grant.BlockSize)
-	off := int64(block-1) * size
-	want := min(size, h.t.source.Size-off)
-	var fresh []byte
-	if off < h.base || off+want > h.base+h.held {
-		var err error
-		if fresh, err = h.t.source.Load(h.buf[packet.HeaderLen:], off, off); err != nil {
-			return false
-		}
-		h.base, h.held = off, int64(len(fresh))
-	}
-	at := off - h.base
-	packet.AppendData(h.buf[at:at], uint16(block))
-	if h.t.lane.Socket.Send(h.buf[at:at+packet.HeaderLen+want], &h.t.peer) != nil {
+	var head [packet.HeaderLen]byte
+	packet.AppendData(head[:0], uint16(block))
+	p, err := h.ahead.Packet(head, block)
+	if err != nil || h.t.lane.Socket.Send(p, &h.t.peer) != nil {
 		return false
 	}
-	h.t.source.Sum(fresh, off)
+	h.ahead.Sum()
 	return true
 }
 

@@ -149,6 +149,35 @@ func TestTextIsReadAgainFromAnyUnacknowledgedPlace(t *testing.T) {
 	})
 }
 
+func TestBlocksComeInOrderBehindTheirHeads(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		block := rapid.IntRange(8, 70_000).Draw(r, "block")
+		content := bytes.Repeat([]byte("0123456789abcdefg"), rapid.IntRange(0, 12_000).Draw(r, "length"))
+		s := NewReading(fileOf(string(content)), false)
+		a := NewAhead(&s, block)
+		first := rapid.IntRange(1, len(content)/block+1).Draw(r, "first")
+		if first > 1 { // the loop has sent some before
+			s.Sum(content[:(first-1)*block], 0)
+		}
+		for n := first; n <= len(content)/block+1; n++ {
+			want := content[(n-1)*block : min(n*block, len(content))]
+			for range rapid.IntRange(1, 2).Draw(r, "times") {
+				p, err := a.Packet([4]byte{0, 3, byte(n >> 8), byte(n)}, uint64(n))
+				if err != nil || !bytes.Equal(p[4:], want) || p[1] != 3 || p[3] != byte(n) {
+					r.Fatalf("block %d of %d: %d bytes, %v", n, block, len(p), err)
+				}
+			}
+			if rapid.Bool().Draw(r, "sum now") {
+				a.Sum()
+			}
+		}
+		a.Sum()
+		if digest, _ := s.Close(true); digest != digestOf(content) {
+			r.Fatalf("digest %s", digest)
+		}
+	})
+}
+
 // memoryUpload is an Upload of bytes that logs what is done to it.
 type memoryUpload struct {
 	bytes.Buffer
@@ -312,6 +341,19 @@ func TestUploadedTextIsConverted(t *testing.T) {
 	if got := bytes.Join(w.full, nil); !w.Text() || w.Size() != 6 || string(got) != "a\nb\rc\r" {
 		t.Errorf("%d bytes, %q", w.Size(), got)
 	}
+}
+
+func TestGarbageAtTheEndOfANameIsTrimmed(t *testing.T) {
+	trims := func(raw, want string) {
+		t.Helper()
+		if got := TrimName(raw); got != want {
+			t.Errorf("%q became %q, want %q", raw, got, want)
+		}
+	}
+	trims("pxelinux.0\xff\xff\x01", "pxelinux.0")
+	trims("a\xffb", "a\xffb")
+	trims("Gr\u00fc\u00dfe", "Gr\u00fc\u00dfe")
+	trims("\xff", "")
 }
 
 func TestAnyErrorBecomesARefusalWithAReason(t *testing.T) {

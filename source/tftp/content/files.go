@@ -17,6 +17,7 @@ import (
 	"errors"
 	"io"
 	"net/netip"
+	"strings"
 
 	"tallyman"
 )
@@ -68,6 +69,11 @@ type Refusal struct {
 
 // Error returns the text.
 func (r *Refusal) Error() string { return r.Text }
+
+// TrimName takes off what boot ROMs append to names: 0xFF and control bytes.
+func TrimName(raw string) string {
+	return strings.TrimRightFunc(raw, func(r rune) bool { return r < 0x20 || r == 0x7f || r == '\uFFFD' })
+}
 
 // RefusalOf makes a Refusal of any error.
 func RefusalOf(err error) *Refusal {
