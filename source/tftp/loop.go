@@ -25,8 +25,10 @@ const (
 	uploadArena = 1 << 20
 	// scratchSize is the longest piece of a file read at once: a window, or one block of the largest size.
 	scratchSize = 128 << 10
+	mostLate    = 64 // packets taken off a lane before a fault counts
 	// descriptorsSpare are left to the rest of the program.
 	descriptorsSpare = 256
+	requestToken     = 1 << 63 // marks request ports among the events; lanes count from 0 in the lower half
 	// mostTransfers bounds the memory of what runs at one time, wherever the limit of descriptors lies.
 	mostTransfers = 1 << 16
 )
@@ -99,9 +101,6 @@ func newLoop(s *Server, to tallyman.Recorder) (*loop, error) {
 	l.workers = content.Start(mostUploads, to, func(j content.Job) { l.mailbox.put(mail{job: j}) })
 	return l, nil
 }
-
-// requestToken marks request ports among the events; lanes count from 0 in the lower half.
-const requestToken = 1 << 63
 
 // run turns until the server is stopped and everything has ended.
 func (l *loop) run() {
@@ -269,9 +268,6 @@ func (l *loop) stranger(a *lane.Lane[transfer], from *udp.Addr, p []byte) {
 		l.sendError(a, from, packet.Error{Code: packet.UnknownTID, Text: "unknown transfer"})
 	}
 }
-
-// mostLate bounds what is taken off a lane before a fault counts.
-const mostLate = 64
 
 // noteFaults remembers the transfers whose clients' ports are closed.
 func (l *loop) noteFaults(a *lane.Lane[transfer]) {
