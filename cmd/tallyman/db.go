@@ -199,7 +199,7 @@ func (p *program) alone(ctx context.Context, do func(*sqlite.Ledger) error) (err
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
+	defer func() { err = errors.Join(err, lock.release(false)) }()
 	l, err := openLedger(ctx, state, false)
 	if err != nil {
 		return err

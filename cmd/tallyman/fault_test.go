@@ -260,3 +260,28 @@ func TestStateThatWasLostOrRestoredIsSaidAndCountsNothingTwice(t *testing.T) {
 	run("ledger restored from a backup", remove(), "restored from a backup", "", map[string]int{"a": 1, "b": 1})
 	run("ledger removed", remove(ledgerFile, ledgerFile+"-wal", ledgerFile+"-shm"), "the ledger is new", "", map[string]int{"a": 1, "b": 1})
 }
+
+func TestServerThatWasKilledLeavesAGap(t *testing.T) {
+	share, state := shareWithBig(t), t.TempDir()
+	history(t, share, state, "a")
+	s := serveApart(t, "serve", share, "--tftp", "127.0.0.1:0", "--state", state)
+	if err := s.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	gone(t, s.where.Socket)
+	if got := (&within{state: state}).ask("db", "prune"); !strings.Contains(got, "Nothing") { // it takes the lock too
+		t.Fatal(got)
+	}
+	for range 2 {
+		w := serveWithin(t, share, state, nil)
+		if err := w.put("b"); err != nil {
+			t.Fatal(err)
+		}
+		if code := w.end(); code != exitFine {
+			t.Fatalf("it ended with %d: %s", code, w.log)
+		}
+		if got := w.ask("events"); strings.Count(got, "without closing its books") != 1 {
+			t.Errorf("events: %s", got)
+		}
+	}
+}

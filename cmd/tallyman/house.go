@@ -30,7 +30,7 @@ type house struct {
 	log     *slog.Logger
 	level   *slog.LevelVar
 	state   string
-	lock    *os.File
+	lock    *lock
 	spool   *spool.Spool
 	outbox  *spool.Spool
 	ledger  *sqlite.Ledger
@@ -112,6 +112,7 @@ func (h *house) openBooks(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("start pipe: %w", err)
 	}
+	h.tellUnclosed()
 	h.web, err = web.New(webConfig(h.cfg), web.Parts{
 		Name: h.name(), Version: version(), State: h.state, Socket: socketPath(h.state), Ledger: h.ledger, Feed: h.feed, Orders: h,
 		Log: h.log.With("room", "web"), Parse: query.Parse, Match: query.Match, Hint: h.hint, System: h.system,
@@ -201,7 +202,7 @@ func (h *house) close() error {
 		errs = append(errs, h.spool.Close())
 	}
 	if h.lock != nil {
-		errs = append(errs, h.lock.Close())
+		errs = append(errs, h.lock.release(h.pipe != nil && errors.Join(errs...) == nil))
 	}
 	if h.deaf != nil {
 		h.deaf()

@@ -76,6 +76,22 @@ func (h *house) order(text string) {
 	h.pipe.Record(e)
 }
 
+// tellUnclosed records a gap when the former run ended without closing its books: evidence of reads waits up to 20 ms for the disk.
+func (h *house) tellUnclosed() {
+	if h.lock.former == "" {
+		return
+	}
+	e := tallyman.Unknown()
+	e.Time, e.Host, e.Witness, e.Kind = tallyman.Clean(time.Now()), h.name(), "server", tallyman.KindGap
+	e.Began = e.Time
+	if !h.lock.last.IsZero() && h.lock.last.Before(e.Time) {
+		e.Began = tallyman.Clean(h.lock.last)
+	}
+	e.Err = "the server (pid " + strings.TrimSpace(h.lock.former) + ") ended without closing its books: the last reads before that may be missing, acknowledged uploads are not"
+	h.log.Warn("the former run ended without closing its books", "pid", strings.TrimSpace(h.lock.former))
+	h.pipe.Record(e)
+}
+
 // heedSignals keeps two signals from ending the program: SIGHUP, which waits until run reloads, and SIGPIPE, which comes when whoever read
 // the output went away (os/signal, "SIGPIPE"). The returned function ends that.
 func (h *house) heedSignals() func() {

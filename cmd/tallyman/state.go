@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // What stands in the state folder.
@@ -18,8 +19,35 @@ const (
 	lockFile   = "lock"
 )
 
-// hold makes the state folder, and keeps a second process away from it. The returned file is the lock; closing it lets go.
-func hold(state string) (*os.File, error) {
+// lock keeps a second process away from a state folder. Its file names the process that has it, and nobody once that has closed its books.
+type lock struct {
+	file   *os.File
+	former string    // the process that ended without closing its books, "" when none did
+	last   time.Time // when that wrote to the spool for the last time
+}
+
+// release lets go. The file names nobody when the books were closed, else whoever it named before.
+func (l *lock) release(closed bool) error {
+	err := l.file.Truncate(0)
+	if !closed && l.former != "" && err == nil {
+		err = writeAt(l.file, l.former)
+	}
+	return errors.Join(err, l.file.Close())
+}
+
+// lastWrite is when the newest file of the spool was written.
+func lastWrite(state string) (last time.Time) {
+	paths, _ := filepath.Glob(filepath.Join(escapeGlob(state), spoolDir, "*.seg"))
+	for _, path := range paths {
+		if st, err := os.Lstat(path); err == nil && st.ModTime().After(last) {
+			last = st.ModTime()
+		}
+	}
+	return last
+}
+
+// hold makes the state folder and locks it.
+func hold(state string) (*lock, error) {
 	if err := makeState(state); err != nil {
 		return nil, fmt.Errorf("make state folder: %w: name another with --state DIR", err)
 	}
@@ -41,11 +69,12 @@ func hold(state string) (*os.File, error) {
 		}
 		return nil, fmt.Errorf("state folder %s is in use by %s: stop it with tallyman stop, or name another folder with --state DIR", state, holder)
 	}
+	former, _ := os.ReadFile(f.Name())
 	if err := errors.Join(f.Truncate(0), writeAt(f, strconv.Itoa(os.Getpid())+"\n")); err != nil {
 		_ = f.Close()
 		return nil, fmt.Errorf("write %s: %w", f.Name(), err)
 	}
-	return f, nil
+	return &lock{file: f, former: string(former), last: lastWrite(state)}, nil
 }
 
 // makeState makes the state folder for its owner alone, and the folders above it so that its owner, who may not be root later, can enter it.
