@@ -62,44 +62,22 @@ Ctrl-C, SIGTERM and tallyman stop let running uploads end. There is no page unle
 	c.Flags().IntVar(&f.verbose, "verbose", f.verbose, "0 nothing, 1 each upload, 2 each piece of evidence")
 	c.Flags().StringVar(&f.names, "names", f.names, "names that are taken: plain, or any")
 	c.Flags().BoolVar(&f.overwrite, "overwrite", false, "replace an old file of the same name")
+	c.Flags().StringVar(&f.config, "config", "", "configuration `file`, for page, log, records and limits")
+	c.Flags().StringVar(&f.tftp, "tftp", "", "`address` to listen on, in place of --bind and --port")
 	f.add(c)
 	return c
 }
 
 func (p *program) drop(ctx context.Context, cmd *cobra.Command, f *dropFlags) error {
-	cfg := config.Defaults()
-	cfg.Web.Listen = ""
-	cfg.Log.Level = "warn"
-	if cmd.Flags().Changed("web") {
-		if err := cfg.Set("web.listen", f.web, "--web"); err != nil {
-			return &coded{exitUsage, err}
-		}
+	cfg, err := p.dropConfig(cmd, f)
+	if err == nil {
+		err = checkRoot(cfg)
 	}
-	dir, err := absolute(f.dir)
 	if err != nil {
 		return err
 	}
-	t := &cfg.Serve.TFTP
-	t.Root, t.Read, t.Write, t.Allow = dir, false, "keep", config.Allow{"any"}
-	t.Listen = config.Addr(net.JoinHostPort(f.bind, strconv.Itoa(int(f.port))))
-	if f.bind == "" {
-		t.Listen = config.Addr(":" + strconv.Itoa(int(f.port)))
-	}
-	if f.overwrite {
-		t.Write = "overwrite"
-	}
-	if f.remote != "" {
-		if _, err := netip.ParseAddr(f.remote); err != nil {
-			return usage("--remoteip %s is no address", f.remote)
-		}
-		t.Allow = config.Allow{f.remote}
-	}
-	cfg.JSONL.File = f.jsonl
-	if err := checkRoot(cfg); err != nil {
-		return err
-	}
 	box := &box{flags: f, out: p.stdout, now: time.Now, taken: map[string]bool{}}
-	h, err := p.open(ctx, cfg, func() (config.Config, error) { return cfg, nil }, box.open)
+	h, err := p.open(ctx, cfg, func() (config.Config, error) { return p.dropConfig(cmd, f) }, box.open)
 	if err != nil {
 		return err
 	}
@@ -113,6 +91,47 @@ func (p *program) drop(ctx context.Context, cmd *cobra.Command, f *dropFlags) er
 		return err
 	}
 	return h.run(ctx)
+}
+
+// dropConfig composes the configuration: what a file says of page, log, books and limits, and over it the flags, whose defaults are wotftp's.
+func (p *program) dropConfig(cmd *cobra.Command, f *dropFlags) (config.Config, error) {
+	cfg, err := p.configure(cmd, &f.serveFlags, nil)
+	if err != nil {
+		return cfg, err
+	}
+	if !cfg.Given("web.listen") {
+		cfg.Web.Listen = ""
+	}
+	if !cfg.Given("log.level") {
+		cfg.Log.Level = "warn"
+	}
+	t := &cfg.Serve.TFTP
+	if t.Root, err = absolute(f.dir); err != nil {
+		return cfg, err
+	}
+	t.Read, t.Write, t.Allow = false, "keep", config.Allow{"any"}
+	if f.overwrite {
+		t.Write = "overwrite"
+	}
+	switch {
+	case cmd.Flags().Changed("tftp") && (cmd.Flags().Changed("port") || cmd.Flags().Changed("bind")):
+		return cfg, usage("--tftp names address and port: leave --port and --bind away")
+	case cmd.Flags().Changed("tftp"):
+		if t.Listen == "" {
+			return cfg, usage("--tftp is empty: a drop box without a port takes nothing")
+		}
+	case f.bind == "":
+		t.Listen = config.Addr(":" + strconv.Itoa(int(f.port)))
+	default:
+		t.Listen = config.Addr(net.JoinHostPort(f.bind, strconv.Itoa(int(f.port))))
+	}
+	if f.remote != "" {
+		if _, err := netip.ParseAddr(f.remote); err != nil {
+			return cfg, usage("--remoteip %s is no address", f.remote)
+		}
+		t.Allow = config.Allow{f.remote}
+	}
+	return cfg, nil
 }
 
 // box is the drop box: it names files, and tells what comes in.
@@ -150,7 +169,7 @@ func (b *box) open(ctx context.Context, h *house) ([]source, error) {
 	if err != nil {
 		_ = t.Close()
 		if errors.Is(err, os.ErrPermission) {
-			return nil, fmt.Errorf("port %d may not be bound without privileges: use --port 6969, or setcap cap_net_bind_service+ep %s", b.flags.port, ownPath())
+			return nil, fmt.Errorf("%s may not be bound without privileges: use --port 6969, or setcap cap_net_bind_service+ep %s", c.Listen, ownPath())
 		}
 		if who := portHolder(int(b.flags.port)); who != "" {
 			return nil, fmt.Errorf("port %d is held by %s: stop it, or name another with --port", b.flags.port, who)

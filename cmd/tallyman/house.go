@@ -29,6 +29,7 @@ type house struct {
 	again   func() (config.Config, error) // reads the configuration once more
 	log     *slog.Logger
 	level   *slog.LevelVar
+	logFile *logFile // nil = standard error
 	state   string
 	lock    *lock
 	spool   *spool.Spool
@@ -65,7 +66,7 @@ func (p *program) open(ctx context.Context, cfg config.Config, again func() (con
 
 func (h *house) open(ctx context.Context, build func(context.Context, *house) ([]source, error)) (err error) {
 	h.deaf = h.heedSignals()
-	if h.log, err = h.p.logger(h.cfg, h.level); err != nil {
+	if h.log, err = h.logger(h.cfg); err != nil {
 		return err
 	}
 	if h.state, err = h.p.stateFolder(); err != nil {
@@ -94,7 +95,7 @@ func (h *house) openBooks(ctx context.Context) (err error) {
 	if h.ledger, err = openLedger(ctx, h.state, false); err != nil {
 		return fmt.Errorf("open ledger: %w", err)
 	}
-	if h.sinks, err = openSinks(h.cfg); err != nil {
+	if h.sinks, err = openSinks(h.cfg, h.log); err != nil {
 		return err
 	}
 	if len(h.sinks) > 0 {
@@ -265,24 +266,4 @@ func raiseFiles() error {
 	}
 	l.Cur = l.Max
 	return syscall.Setrlimit(syscall.RLIMIT_NOFILE, &l)
-}
-
-// logger writes the program's own log.
-func (p *program) logger(cfg config.Config, level *slog.LevelVar) (*slog.Logger, error) {
-	if err := level.UnmarshalText([]byte(cfg.Log.Level)); err != nil {
-		return nil, fmt.Errorf("log.level: %w", err)
-	}
-	to := p.stderr
-	if cfg.Log.File != "" {
-		f, err := os.OpenFile(cfg.Log.File, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640)
-		if err != nil {
-			return nil, fmt.Errorf("log.file: %w", err)
-		}
-		to = f
-	}
-	opt := &slog.HandlerOptions{Level: level}
-	if cfg.Log.Format == "json" {
-		return slog.New(slog.NewJSONHandler(to, opt)), nil
-	}
-	return slog.New(slog.NewTextHandler(to, opt)), nil
 }

@@ -26,6 +26,11 @@ func (h *house) Stop(context.Context) error {
 func (h *house) Reload(context.Context) ([]string, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.logFile != nil {
+		if err := h.logFile.Reopen(); err != nil {
+			return nil, err
+		}
+	}
 	for _, s := range h.sinks {
 		if err := s.Reopen(); err != nil {
 			return nil, fmt.Errorf("reopen: %w", err)

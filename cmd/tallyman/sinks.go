@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 
 	"tallyman"
 	"tallyman/config"
@@ -19,21 +20,21 @@ type sink interface {
 var sinkTable = []struct {
 	key  string
 	on   func(config.Config) bool
-	open func(config.Config) (sink, error)
+	open func(config.Config, *slog.Logger) (sink, error)
 }{
-	{"jsonl", func(c config.Config) bool { return c.JSONL.File != "" }, func(c config.Config) (sink, error) {
-		return jsonl.Open(jsonl.Config{File: c.JSONL.File, MaxSize: int64(c.JSONL.MaxSize)})
+	{"jsonl", func(c config.Config) bool { return c.JSONL.File != "" }, func(c config.Config, log *slog.Logger) (sink, error) {
+		return jsonl.Open(jsonl.Config{File: c.JSONL.File, MaxSize: int64(c.JSONL.MaxSize), Log: log})
 	}},
 }
 
 // openSinks opens every sink that the configuration switches on.
-func openSinks(cfg config.Config) (map[string]sink, error) {
+func openSinks(cfg config.Config, log *slog.Logger) (map[string]sink, error) {
 	open := map[string]sink{}
 	for _, row := range sinkTable {
 		if !row.on(cfg) {
 			continue
 		}
-		s, err := row.open(cfg)
+		s, err := row.open(cfg, log.With("room", row.key))
 		if err != nil {
 			for _, o := range open {
 				_ = o.Close()
