@@ -6,4 +6,5 @@ package sqlite
 const (
 	kills      = 3
 	operations = 400
+	drawings   = "12" // of a property
 )

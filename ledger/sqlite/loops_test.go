@@ -6,4 +6,5 @@ package sqlite
 const (
 	kills      = 30
 	operations = 10_000
+	drawings   = "100" // of a property
 )

@@ -84,7 +84,7 @@ func (l *Ledger) open(ctx context.Context, c Config) error {
 		"mode=rwc",
 		"_pragma=busy_timeout(1000)", // then the store tries again, until its context ends
 		"_pragma=synchronous(full)",
-		"_pragma=wal_autocheckpoint(4000)",
+		"_pragma=wal_autocheckpoint(8000)", // pages: a page that changes often is moved into the file less often
 		"_pragma=journal_size_limit(67108864)",
 		"_pragma=temp_store(memory)",
 		fmt.Sprintf("_pragma=cache_size(-%d)", c.CacheMiB<<10),

@@ -43,10 +43,10 @@ type maker struct {
 	seq           uint64
 }
 
-func newMaker(n int) *maker {
+func newMaker(n, files, clients int) *maker {
 	r := rand.New(rand.NewPCG(1, 2))
 	return &maker{
-		rand: r, files: rand.NewZipf(r, 1.07, 8, scaleFiles-1), client: rand.NewZipf(r, 1.2, 8, scaleClients-1),
+		rand: r, files: rand.NewZipf(r, 1.07, 8, uint64(files-1)), client: rand.NewZipf(r, 1.2, 8, uint64(clients-1)),
 		from: time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, 1-scaleDays), step: scaleDays * 24 * time.Hour / time.Duration(n),
 	}
 }
@@ -139,28 +139,44 @@ func processTime(t testing.TB) time.Duration {
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
-func TestScaleKeepsItsBars(t *testing.T) {
-	ctx := t.Context()
-	n := *records
-	idle := processTime(t)
-	for m, done := newMaker(n), 0; done < 20_000; done += scaleBatch {
+// making is the CPU time of a record before it is written.
+func making(t *testing.T) time.Duration {
+	began := processTime(t)
+	for m, done := newMaker(*records, scaleFiles, scaleClients), 0; done < 20_000; done += scaleBatch {
 		m.batch(scaleBatch)
 	}
-	making := (processTime(t) - idle) / 20_000
-	l := openAt(t, filepath.Join(t.TempDir(), "scale.db"))
-	m := newMaker(n)
+	return (processTime(t) - began) / 20_000
+}
+
+// fillTo writes records and tells what one costs.
+func fillTo(t *testing.T, l *Ledger, m *maker, n, part int) {
+	made := making(t)
 	began, used := time.Now(), processTime(t)
-	for done := 0; done < n; done += scaleBatch {
-		if err := l.Write(ctx, m.batch(scaleBatch)); err != nil {
+	for done := scaleBatch; done <= n; done += scaleBatch {
+		if err := l.Write(t.Context(), m.batch(scaleBatch)); err != nil {
 			t.Fatal(err)
 		}
-		if part := n / 8; part > 0 && (done+scaleBatch)%part < scaleBatch {
+		if done%part == 0 {
 			now := processTime(t)
-			t.Logf("%9d records: %5.1f us CPU a record, %6.0f records/s", done+scaleBatch,
-				float64((now-used)/time.Duration(part)-making)/1e3, float64(part)/time.Since(began).Seconds())
+			t.Logf("%9d records: %5.1f us CPU a record, %6.0f records/s", done,
+				float64((now-used)/time.Duration(part)-made)/1e3, float64(part)/time.Since(began).Seconds())
 			began, used = time.Now(), now
 		}
 	}
+}
+
+// TestScaleOfOneBusyServer writes what a load test does: few clients, few files.
+func TestScaleOfOneBusyServer(t *testing.T) {
+	l := open(t)
+	m := newMaker(4_800_000, 50, 128)
+	fillTo(t, l, m, 200_000, 50_000)
+}
+
+func TestScaleKeepsItsBars(t *testing.T) {
+	ctx := t.Context()
+	n := *records
+	l := openAt(t, filepath.Join(t.TempDir(), "scale.db"))
+	fillTo(t, l, newMaker(n, scaleFiles, scaleClients), n, n/16)
 	report(t, l, int64(n))
 	if _, err := l.Prune(ctx, sqlstore.Keep{Now: time.Now()}); err != nil {
 		t.Fatal(err)
@@ -174,7 +190,7 @@ func TestScaleKeepsItsBars(t *testing.T) {
 		return err
 	}))
 	t.Logf("backup: %v", timed(t, 1, func() error { return l.Backup(ctx, filepath.Join(t.TempDir(), "copy.db")) }))
-	began = time.Now()
+	began := time.Now()
 	done, err := l.Prune(ctx, sqlstore.Keep{Now: time.Now(), Transfers: 40 * 24 * time.Hour})
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+
+	"tallyman/ledger/sqlstore/rollup"
 )
 
 // cutFiles keeps the counts of the first thousand files of each day before yesterday.
@@ -14,12 +16,12 @@ func (p *pruner) cutFiles(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	days, err := s.daysOf(ctx, byFile)
+	days, err := s.daysOf(ctx, rollup.ByFile)
 	if err != nil {
 		return err
 	}
 	for _, day := range days {
-		if day >= dayOf(micros(p.keep.Now))-1 {
+		if day >= rollup.DayOf(micros(p.keep.Now))-1 {
 			break
 		}
 		if !done[day] {
@@ -68,7 +70,7 @@ func (p *pruner) cutDay(ctx context.Context, day int64) error {
 	for part := range slices.Chunk(rest, pruneStep) {
 		err := s.transact(ctx, func(w *writer) error {
 			for _, file := range part {
-				if _, err := w.dropCell.ExecContext(context.WithoutCancel(ctx), int64(byFile), day, file); err != nil {
+				if _, err := w.dropCell.ExecContext(context.WithoutCancel(ctx), int64(rollup.ByFile), day, file); err != nil {
 					return err
 				}
 			}
@@ -79,25 +81,21 @@ func (p *pruner) cutDay(ctx context.Context, day int64) error {
 		}
 		p.done.Counts += int64(len(part))
 	}
-	s.images.drop(dayOfSeries{byFile, day})
+	s.images.Drop(rollup.DayOfSeries{Series: rollup.ByFile, Day: day})
 	return mark(1)
 }
 
 // beyondTop returns the files of a day that are not among the first thousand.
 func (s *Store) beyondTop(ctx context.Context, day int64) ([]int64, error) {
-	var sums tallies
-	err := s.eachOfDay(ctx, dayOfSeries{byFile, day}, func(at cell, c count) { sums.of(at.item).add(at, c) })
+	var sums rollup.Tallies
+	err := s.eachOfDay(ctx, rollup.DayOfSeries{Series: rollup.ByFile, Day: day}, func(at rollup.Cell, c rollup.Count) { sums.Of(at.Item).Add(at, c) })
 	if err != nil {
 		return nil, err
 	}
-	rows := make([]*tally, len(sums.rows))
-	for i := range sums.rows {
-		rows[i] = &sums.rows[i]
-	}
-	slices.SortFunc(rows, byTransfers)
+	rows := sums.Sorted(rollup.ByTransfers)
 	rest := []int64{}
 	for _, t := range rows[min(topFiles, len(rows)):] {
-		rest = append(rest, t.item)
+		rest = append(rest, t.Item)
 	}
 	return rest, nil
 }
@@ -109,7 +107,7 @@ func (p *pruner) forgetFiles(ctx context.Context) error {
 	}
 	s := p.store
 	delete(p.files, 0)
-	err := s.query(ctx, "SELECT DISTINCT item FROM rollup WHERE series = ?", []any{int64(byFile)}, func(scan scanner) error {
+	err := s.query(ctx, "SELECT DISTINCT item FROM rollup WHERE series = ?", []any{int64(rollup.ByFile)}, func(scan scanner) error {
 		var file int64
 		err := scan(&file)
 		delete(p.files, file)

@@ -1,5 +1,7 @@
 package sqlstore
 
+import "tallyman/ledger/sqlstore/where"
+
 // Dialect is what engines say differently. Everything else in this package is SQL that SQLite, MariaDB and PostgreSQL understand alike.
 type Dialect struct {
 	// Begin opens a transaction that may write.
@@ -23,3 +25,6 @@ type Dialect struct {
 	// Busy reports whether a statement that ended in the error may do better when it is tried again.
 	Busy func(error) bool
 }
+
+// Fits is the comparison that a dialect gives an engine which has none of its own: the whole text fits the pattern, as package query defines it.
+func Fits(pattern, text string) bool { return where.Fits(pattern, text) }

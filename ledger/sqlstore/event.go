@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"tallyman"
+	"tallyman/ledger/sqlstore/where"
 )
 
 // Columns of the tables of what is no transfer. The key comes last.
@@ -98,7 +99,7 @@ func (w *writer) finding(ctx context.Context, f *tallyman.Finding) error {
 // sheet is one of the three tables from which a list of events is made.
 type sheet struct {
 	table, selected, from string
-	term                  func(tallyman.Term) (condition, error)
+	term                  func(tallyman.Term) (where.Condition, error)
 	scan                  func(scanner) (tallyman.Record, place, error)
 }
 
@@ -110,19 +111,19 @@ func (s *Store) sheets() []sheet {
 t.exe, t.path, t.to_class, t.device, t.login, t.session, t.text`,
 			from: `event t LEFT JOIN word h ON h.id = t.host LEFT JOIN word w ON w.id = t.witness LEFT JOIN word k ON k.id = t.kind
 LEFT JOIN address c ON c.id = t.client LEFT JOIN address s ON s.id = t.server`,
-			term: s.eventTerm, scan: scanEvent,
+			term: s.engine.Event, scan: scanEvent,
 		},
 		{
 			table:    "gap",
 			selected: "t.key, t.id, t.at, h.text, w.text, t.start, t.lost, t.why",
 			from:     "gap t LEFT JOIN word h ON h.id = t.host LEFT JOIN word w ON w.id = t.witness",
-			term:     s.gapTerm, scan: scanGap,
+			term:     s.engine.Gap, scan: scanGap,
 		},
 		{
 			table:    "finding",
 			selected: "t.key, t.id, t.at, t.rule, t.severity, t.about, t.topic, t.why",
 			from:     "finding t",
-			term:     s.findingTerm, scan: scanFinding,
+			term:     s.engine.Finding, scan: scanFinding,
 		},
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"tallyman"
+	"tallyman/ledger/sqlstore/where"
 )
 
 // listed is a record of a list of events with its place.
@@ -69,14 +70,14 @@ func (s *Store) eventPlace(ctx context.Context, c tallyman.Cursor) (place, error
 func (s *Store) eventPage(ctx context.Context, q tallyman.Query, beyond place, n int) ([]listed, error) {
 	var page []listed
 	for _, sh := range s.sheets() {
-		where, err := compile(q.Where, 0, sh.term)
+		fits, err := where.Compile(q.Where, sh.term)
 		if err != nil {
 			return nil, err
 		}
-		c := all(append(span("t.at", q), where,
-			condition{"t.at <= ? AND (t.at < ? OR t.key < ?)", []any{beyond.at, beyond.at, beyond.key}}))
-		query := "SELECT " + sh.selected + " FROM " + sh.from + " WHERE " + c.sql + " ORDER BY t.at DESC, t.key DESC LIMIT ?"
-		err = s.query(ctx, query, append(c.args, n), func(scan scanner) error {
+		c := where.All(append(span("t.at", q), fits,
+			where.Of("t.at <= ? AND (t.at < ? OR t.key < ?)", beyond.at, beyond.at, beyond.key)))
+		query := "SELECT " + sh.selected + " FROM " + sh.from + " WHERE " + c.SQL + " ORDER BY t.at DESC, t.key DESC LIMIT ?"
+		err = s.query(ctx, query, append(c.Args, n), func(scan scanner) error {
 			r, at, err := sh.scan(scan)
 			page = append(page, listed{r, at})
 			return err

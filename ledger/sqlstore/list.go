@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tallyman"
+	"tallyman/ledger/sqlstore/where"
 )
 
 // mostPage bounds the rows of a page. Between pages no transaction is open, so that a slow reader does not hold back the writer's log.
@@ -98,7 +99,7 @@ func (s *Store) Transfer(ctx context.Context, id tallyman.UUID) (*tallyman.Trans
 		return nil, fmt.Errorf("read transfer %s: %w", id, err)
 	}
 	defer tx.Rollback()
-	found, err := s.rows(ctx, tx, condition{"t.key = ?", []any{key}}, 1, true)
+	found, err := s.rows(ctx, tx, where.Of("t.key = ?", key), 1, true)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("read transfer %s: %w", id, err)

@@ -6,6 +6,10 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
+
+	"tallyman/ledger/sqlstore/rollup"
+
+	"tallyman/ledger/sqlstore/where"
 )
 
 // place is where a record stands in a list: newest start first, then the greater key.
@@ -30,9 +34,9 @@ func (s *Store) page(ctx context.Context, p *plan, beyond place, n int, evidence
 	defer tx.Rollback()
 	switch {
 	case p.lanes == nil:
-		return s.rows(ctx, tx, p.where(always, beyond), n, evidence)
+		return s.rows(ctx, tx, p.where(where.Always, beyond), n, evidence)
 	case len(p.lanes) == 1 && p.lanes[0].values == 1:
-		return s.rows(ctx, tx, p.where(p.lanes[0].condition, beyond), n, evidence)
+		return s.rows(ctx, tx, p.where(p.lanes[0].Condition, beyond), n, evidence)
 	}
 	var places []place
 	for _, l := range p.lanes {
@@ -52,9 +56,9 @@ const inOrder = " ORDER BY t.start DESC, t.key DESC LIMIT ?"
 // newestOf finds the newest n places of a lane. One value of an index comes in order; of several, a window of time is read
 // and sorted, and a wider one if it held too little.
 func (s *Store) newestOf(ctx context.Context, tx *sql.Tx, p *plan, l lane, beyond place, n int) ([]place, error) {
-	c := p.where(l.condition, beyond)
+	c := p.where(l.Condition, beyond)
 	if l.values == 1 {
-		return s.places(ctx, tx, "WHERE "+c.sql+inOrder, append(c.args, n))
+		return s.places(ctx, tx, "WHERE "+c.SQL+inOrder, append(c.Args, n))
 	}
 	from, to, err := s.window(ctx, tx, l, beyond, n)
 	if err != nil {
@@ -63,8 +67,8 @@ func (s *Store) newestOf(ctx context.Context, tx *sql.Tx, p *plan, l lane, beyon
 	for {
 		last := from <= p.from
 		// The plus keeps the planner from walking all rows for the sake of their order.
-		found, err := s.places(ctx, tx, "WHERE "+c.sql+" AND t.start > ? ORDER BY +t.start DESC, t.key DESC LIMIT ?",
-			append(c.args[:len(c.args):len(c.args)], max(from, p.from-1), n))
+		found, err := s.places(ctx, tx, "WHERE "+c.SQL+" AND t.start > ? ORDER BY +t.start DESC, t.key DESC LIMIT ?",
+			append(c.Args[:len(c.Args):len(c.Args)], max(from, p.from-1), n))
 		if err != nil || len(found) == n || last {
 			return found, err
 		}
@@ -79,7 +83,7 @@ func (s *Store) newestOf(ctx context.Context, tx *sql.Tx, p *plan, l lane, beyon
 }
 
 // mostWindow is the width, five years, beyond which a window is everything.
-const mostWindow = 5 * 365 * dayMicros
+const mostWindow = 5 * 365 * rollup.Day
 
 // mostSteps bounds how many rows are stepped over to find the first window.
 const mostSteps = 5000
@@ -111,13 +115,13 @@ func (s *Store) places(ctx context.Context, tx *sql.Tx, tail string, args []any)
 }
 
 // rows reads the first n transfers that fit, with their evidence if it is wanted.
-func (s *Store) rows(ctx context.Context, tx *sql.Tx, c condition, n int, evidence bool) ([]found, error) {
+func (s *Store) rows(ctx context.Context, tx *sql.Tx, c where.Condition, n int, evidence bool) ([]found, error) {
 	query := "SELECT " + selected + " FROM " + joinedTables
 	if evidence {
 		query = "SELECT " + selected + ", e.body FROM " + joinedTables + " LEFT JOIN evidence e ON e.key = t.key"
 	}
 	var out []found
-	err := s.queryOn(ctx, tx, query+" WHERE "+c.sql+inOrder, append(c.args, n), func(scan scanner) error {
+	err := s.queryOn(ctx, tx, query+" WHERE "+c.SQL+inOrder, append(c.Args, n), func(scan scanner) error {
 		f, err := scanTransfer(scan, evidence)
 		out = append(out, f)
 		return err
@@ -140,7 +144,7 @@ func (s *Store) rowsAt(ctx context.Context, tx *sql.Tx, places []place, evidence
 		for i, at := range part {
 			keys[i] = at.key
 		}
-		rows, err := s.rows(ctx, tx, numbered("t.key", keys), len(part), evidence)
+		rows, err := s.rows(ctx, tx, where.Numbered("t.key", keys), len(part), evidence)
 		if err != nil {
 			return nil, err
 		}

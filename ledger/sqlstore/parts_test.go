@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"cmp"
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -82,44 +81,6 @@ func FuzzBrokenPackIsAnError(f *testing.F) {
 	})
 }
 
-func TestNetworkIsARangeOfAddresses(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		base := rapid.SampledFrom([]string{"10.20.0.0", "0.0.0.0", "255.255.255.255", "2001:db8::", "::", "fe80::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "::ffff:0:0"}).Draw(t, "base")
-		ip := netip.MustParseAddr(base)
-		p := netip.PrefixFrom(ip, rapid.IntRange(0, ip.BitLen()).Draw(t, "bits")).Masked()
-		probe := rapid.SampledFrom([]string{
-			"10.20.0.1", "10.20.255.255", "10.21.0.0", "9.255.255.255", "0.0.0.0", "255.255.255.255", "2001:db8::1", "2001:db7:ffff::", "::", "::1", "fe80::1%eth0", "fe80::1",
-			"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "::fffe:ffff:ffff", "0:0:0:0:0:1::",
-		}).Draw(t, "probe")
-		a := netip.MustParseAddr(probe)
-		c := network("ip", p)
-		if got, want := holds(c, ipBytes(a)), p.Contains(a.WithZone("")); got != want {
-			t.Fatalf("%s in %s: %v, want %v (%s %x)", a, p, got, want, c.sql, c.args)
-		}
-	})
-}
-
-// holds does what SQL does with the condition of a network.
-func holds(c condition, ip []byte) bool {
-	ok, args := true, c.args
-	for part := range strings.SplitSeq(c.sql, " AND ") {
-		n := strings.Count(part, "?")
-		less := slices.Compare(ip, args[0].([]byte))
-		switch part {
-		case "ip >= ?":
-			ok = ok && less >= 0
-		case "ip < ?":
-			ok = ok && less < 0
-		case "(ip < ? OR ip >= ?)":
-			ok = ok && (less < 0 || slices.Compare(ip, args[1].([]byte)) >= 0)
-		default:
-			panic(part)
-		}
-		args = args[n:]
-	}
-	return ok
-}
-
 func TestAddressComesBackWithItsZone(t *testing.T) {
 	for _, s := range []string{"10.0.0.1", "::1", "fe80::1%eth0"} {
 		a := netip.MustParseAddr(s)
@@ -148,21 +109,6 @@ func TestKeysAreInTheOrderOfUUIDs(t *testing.T) {
 	})
 }
 
-func TestBusiestAreTheFirstOfAll(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		var sums tallies
-		for range rapid.IntRange(0, 60).Draw(t, "n") {
-			item := rapid.SampledFrom([]int64{0, 1, 2, 3, 5, 8, 1000, denseItems - 1, denseItems, 1 << 40, -1}).Draw(t, "item")
-			sums.of(item).add(cell{}, count{transfers: rapid.Int64Range(0, 3).Draw(t, "transfers"), searches: rapid.Int64Range(0, 1).Draw(t, "searches")})
-		}
-		all := sums.sorted(byTransfers)
-		limit := rapid.IntRange(1, 12).Draw(t, "limit")
-		if got := sums.top(limit); !slices.Equal(got, all[:min(limit, len(all))]) {
-			t.Fatalf("top %d of %d: %d", limit, len(all), len(got))
-		}
-	})
-}
-
 func TestRecentValuesAreBounded(t *testing.T) {
 	r := newRecent[int](10)
 	for i := range 1000 {
@@ -179,23 +125,6 @@ func TestRecentValuesAreBounded(t *testing.T) {
 	}
 }
 
-func TestHoursAndDaysAreThoseOfUTC(t *testing.T) {
-	is := func(at string, hour, day int64) {
-		t.Helper()
-		tm, err := time.Parse(time.RFC3339Nano, at)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if h, d := hourOf(micros(tm)), dayOf(micros(tm)); h != hour || d != day {
-			t.Errorf("%s is in hour %d of day %d, want %d and %d", at, h, d, hour, day)
-		}
-	}
-	is("1970-01-01T00:00:00Z", 0, 0)
-	is("1969-12-31T23:59:59.999999Z", -1, -1)
-	is("1970-01-01T23:30:00-01:00", 24, 1)
-	is("2026-03-09T00:00:00Z", 24*20521, 20521)
-}
-
 func TestDigestsComeBack(t *testing.T) {
 	for _, d := range []tallyman.Digest{
 		"sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "sha256:9F86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "md5:d41d8cd98f00b204e9800998ecf8427e",
@@ -207,22 +136,5 @@ func TestDigestsComeBack(t *testing.T) {
 	}
 	if digestOf(nil) != "" {
 		t.Error("no digest became one")
-	}
-}
-
-func TestDaysBeyondTheBoundAreForgottenOldestFirst(t *testing.T) {
-	im := newImages()
-	big := func() *image { return &image{cells: make([]cell, mostCells/4), sums: make([]count, mostCells/4)} }
-	for day := range int64(6) {
-		im.hold(dayOfSeries{byHost, day}, big())
-	}
-	im.hold(dayOfSeries{byHost, 0}, big())
-	var held []int64
-	for d := range im.held {
-		held = append(held, d.day)
-	}
-	slices.Sort(held)
-	if fmt.Sprint(held) != "[2 3 4 5]" || im.cells != mostCells {
-		t.Errorf("days %v hold %d cells", held, im.cells)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"tallyman"
+	"tallyman/ledger/sqlstore/where"
 )
 
 // A list is made in one of two ways. Either every row that fits stands in a few lanes, stretches of an index such as one client, some files or one
@@ -20,17 +21,17 @@ const (
 
 // lane is a stretch of an index that holds rows which may fit.
 type lane struct {
-	condition
+	where.Condition
 	values int // how many values of the index it asks for; 1 means that the index gives the rows in the order of the list
 	all    int // how many values the index has, about
 }
 
 // plan is how a list is made.
 type plan struct {
-	bounds condition // what all rows must fit
-	from   int64     // no row that starts before it is wanted
-	lanes  []lane    // nil: all rows are walked
-	rest   condition // what is left of the question
+	bounds where.Condition // what all rows must fit
+	from   int64           // no row that starts before it is wanted
+	lanes  []lane          // nil: all rows are walked
+	rest   where.Condition // what is left of the question
 }
 
 // odd are the verdicts of the index transfer_odd: those that are few, and that people look for. isOdd says it as the index does, so that the planner
@@ -40,19 +41,19 @@ var odd = []tallyman.Verdict{tallyman.Active, tallyman.Failed, tallyman.Aborted,
 const isOdd = "t.verdict IN (1, 3, 4, 7, 8)"
 
 // span is the interval of a query.
-func span(column string, q tallyman.Query) (parts []condition) {
+func span(column string, q tallyman.Query) (parts []where.Condition) {
 	if !q.From.IsZero() {
-		parts = append(parts, condition{column + " >= ?", []any{micros(q.From)}})
+		parts = append(parts, where.Of(column+" >= ?", micros(q.From)))
 	}
 	if !q.To.IsZero() {
-		parts = append(parts, condition{column + " < ?", []any{micros(q.To)}})
+		parts = append(parts, where.Of(column+" < ?", micros(q.To)))
 	}
 	return parts
 }
 
 // plan finds the lanes of a question.
 func (s *Store) plan(ctx context.Context, q tallyman.Query) (p plan, err error) {
-	p.bounds = all(append(span("t.start", q), condition{sql: "t.merged IS NULL"}))
+	p.bounds = where.All(append(span("t.start", q), where.Of("t.merged IS NULL")))
 	p.from = -forever
 	if !q.From.IsZero() {
 		p.from = micros(q.From)
@@ -63,13 +64,13 @@ func (s *Store) plan(ctx context.Context, q tallyman.Query) (p plan, err error) 
 	} else if p.lanes, rest, err = s.lanes(ctx, q.Where); err != nil {
 		return p, err
 	}
-	p.rest, err = compile(rest, 0, s.transferTerm)
+	p.rest, err = where.Compile(rest, s.engine.Transfer)
 	return p, err
 }
 
 // where is the whole condition of a lane, for rows behind a place.
-func (p *plan) where(l condition, beyond place) condition {
-	return all([]condition{l, p.bounds, {"t.start <= ? AND (t.start < ? OR t.key < ?)", []any{beyond.at, beyond.at, beyond.key}}, p.rest})
+func (p *plan) where(l where.Condition, beyond place) where.Condition {
+	return where.All([]where.Condition{l, p.bounds, where.Of("t.start <= ? AND (t.start < ? OR t.key < ?)", beyond.at, beyond.at, beyond.key), p.rest})
 }
 
 // lanes returns lanes that hold all rows which fit the expression, and what is left to ask of their rows. No lanes are nil; an empty list says
@@ -119,7 +120,7 @@ func (s *Store) lanes(ctx context.Context, e tallyman.Expr) (lanes []lane, rest 
 func seeks(lanes []lane) (n int) {
 	for _, l := range lanes {
 		n += l.values
-		if strings.HasPrefix(l.sql, "t.verdict") {
+		if strings.HasPrefix(l.SQL, "t.verdict") {
 			n += 9
 		}
 	}
@@ -131,15 +132,15 @@ func (s *Store) termLanes(ctx context.Context, t tallyman.Term) ([]lane, tallyma
 	var err error
 	switch t.Field {
 	case tallyman.FieldFile:
-		lanes, err = s.idLanes(ctx, "t.file", "file", s.textMatch("name", t))
+		lanes, err = s.idLanes(ctx, "t.file", "file", s.engine.Text("name", t))
 	case tallyman.FieldClient:
-		lanes, err = s.idLanes(ctx, "t.client", "address", network("ip", t.Net))
+		lanes, err = s.idLanes(ctx, "t.client", "address", where.Network("ip", t.Net))
 	case tallyman.FieldAny:
-		if len(reasonsLike(t)) == 0 {
+		if len(where.ReasonsLike(t)) == 0 {
 			lanes, err = s.anyLanes(ctx, t)
 		}
 	case tallyman.FieldVerdict, tallyman.FieldOutcome:
-		lanes = oddLanes(verdictsOf(t))
+		lanes = oddLanes(where.Verdicts(t))
 	case tallyman.FieldReason:
 		var n []int64
 		for v := tallyman.Active; v <= tallyman.Contradicted; v++ {
@@ -157,11 +158,11 @@ func (s *Store) termLanes(ctx context.Context, t tallyman.Term) ([]lane, tallyma
 
 // anyLanes are the lanes of a bare word that is part of no reason.
 func (s *Store) anyLanes(ctx context.Context, t tallyman.Term) ([]lane, error) {
-	files, err := s.idLanes(ctx, "t.file", "file", s.loosely("name", t))
+	files, err := s.idLanes(ctx, "t.file", "file", s.engine.Loosely("name", t))
 	if err != nil || files == nil {
 		return nil, err
 	}
-	clients, err := s.idLanes(ctx, "t.client", "address", s.loosely("text", t))
+	clients, err := s.idLanes(ctx, "t.client", "address", s.engine.Loosely("text", t))
 	if err != nil || clients == nil {
 		return nil, err
 	}
@@ -175,16 +176,16 @@ func oddLanes(verdicts []int64) []lane {
 		if !slices.Contains(odd, tallyman.Verdict(n)) {
 			return nil
 		}
-		lanes = append(lanes, lane{condition{"t.verdict = ? AND " + isOdd, []any{n}}, 1, 1})
+		lanes = append(lanes, lane{where.Of("t.verdict = ? AND "+isOdd, n), 1, 1})
 	}
 	return lanes
 }
 
 // idLanes is the lane of the values of a dimension that fit: none if there are no such values, nil if there are too many.
-func (s *Store) idLanes(ctx context.Context, column, table string, c condition) ([]lane, error) {
+func (s *Store) idLanes(ctx context.Context, column, table string, c where.Condition) ([]lane, error) {
 	var ids []int64
-	query := "SELECT id FROM " + table + " WHERE " + c.sql + " LIMIT ?"
-	err := s.query(ctx, query, append(c.args[:len(c.args):len(c.args)], mostSeeks+1), func(scan scanner) error {
+	query := "SELECT id FROM " + table + " WHERE " + c.SQL + " LIMIT ?"
+	err := s.query(ctx, query, append(c.Args[:len(c.Args):len(c.Args)], mostSeeks+1), func(scan scanner) error {
 		var id int64
 		err := scan(&id)
 		ids = append(ids, id)
@@ -196,7 +197,7 @@ func (s *Store) idLanes(ctx context.Context, column, table string, c condition) 
 	case len(ids) == 0:
 		return []lane{}, nil
 	case len(ids) == 1:
-		return []lane{{condition{column + " = ?", []any{ids[0]}}, 1, 1}}, nil
+		return []lane{{where.Of(column+" = ?", ids[0]), 1, 1}}, nil
 	case len(ids) > mostSeeks:
 		return nil, nil
 	}
@@ -208,5 +209,5 @@ func (s *Store) idLanes(ctx context.Context, column, table string, c condition) 
 	if len(ids) > fewSeeks && len(ids) > newest/10 {
 		return nil, nil // most rows fit
 	}
-	return []lane{{numbered(column, ids), len(ids), newest}}, nil
+	return []lane{{where.Numbered(column, ids), len(ids), newest}}, nil
 }

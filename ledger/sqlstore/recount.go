@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tallyman"
+	"tallyman/ledger/sqlstore/rollup"
 )
 
 // Recount is a day of roll-ups beside a count of its rows.
@@ -31,8 +32,8 @@ type Difference struct {
 
 // Recount counts the rows that start in the UTC day and compares with the roll-ups, both as of one moment.
 func (s *Store) Recount(ctx context.Context, day time.Time) (Recount, error) {
-	n := dayOf(micros(day))
-	r := Recount{Day: moment(n * dayMicros)}
+	n := rollup.DayOf(micros(day))
+	r := Recount{Day: moment(n * rollup.Day)}
 	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return r, fmt.Errorf("recount: %w", err)
@@ -42,14 +43,14 @@ func (s *Store) Recount(ctx context.Context, day time.Time) (Recount, error) {
 	if err := tx.QueryRowContext(ctx, "SELECT floor FROM ledger").Scan(&lowest); err != nil {
 		return r, fmt.Errorf("recount: %w", err)
 	}
-	r.Pruned = lowest > n*dayMicros
+	r.Pruned = lowest > n*rollup.Day
 	counted, err := s.count(ctx, tx, n, &r)
 	if err != nil {
 		return r, fmt.Errorf("recount: %w", err)
 	}
-	stored := map[cell]count{}
-	for of := byHour; of <= byFile; of++ {
-		if err := s.eachCell(ctx, tx, dayOfSeries{of, n}, func(at cell, c count) { stored[at] = c }); err != nil {
+	stored := map[rollup.Cell]rollup.Count{}
+	for of := rollup.ByHour; of <= rollup.ByFile; of++ {
+		if err := s.eachCell(ctx, tx, rollup.DayOfSeries{Series: of, Day: n}, func(at rollup.Cell, c rollup.Count) { stored[at] = c }); err != nil {
 			return r, fmt.Errorf("recount: %w", err)
 		}
 	}
@@ -59,44 +60,45 @@ func (s *Store) Recount(ctx context.Context, day time.Time) (Recount, error) {
 		return r, fmt.Errorf("recount: %w", err)
 	}
 	if cut > 0 {
-		maps.DeleteFunc(counted, func(at cell, _ count) bool {
+		maps.DeleteFunc(counted, func(at rollup.Cell, _ rollup.Count) bool {
 			_, kept := stored[at]
-			return at.series == byFile && !kept
+			return at.Series == rollup.ByFile && !kept
 		})
 	}
 	return r, s.compare(ctx, &r, stored, counted)
 }
 
 // count counts the rows of a day as the writer does.
-func (s *Store) count(ctx context.Context, tx *sql.Tx, day int64, r *Recount) (change, error) {
-	ch := change{}
+func (s *Store) count(ctx context.Context, tx *sql.Tx, day int64, r *Recount) (rollup.Change, error) {
+	ch := rollup.Change{}
 	query := "SELECT start, host, proto, op, verdict, flags, client, file, bytes FROM transfer WHERE merged IS NULL AND start >= ? AND start < ?"
-	err := s.queryOn(ctx, tx, query, []any{day * dayMicros, (day + 1) * dayMicros}, func(scan scanner) error {
-		var n entry
+	err := s.queryOn(ctx, tx, query, []any{day * rollup.Day, (day + 1) * rollup.Day}, func(scan scanner) error {
+		var n rollup.Entry
+		var flags int64
 		var bytes sql.NullInt64
-		err := scan(&n.start, &n.host, &n.proto, &n.op, &n.verdict, &n.flags, &n.client, &n.file, &bytes)
-		n.bytes = bytes.Int64
-		ch.add(n, 1)
+		err := scan(&n.Start, &n.Host, &n.Proto, &n.Op, &n.Verdict, &flags, &n.Client, &n.File, &bytes)
+		n.Bytes, n.Search = bytes.Int64, flags&searched != 0
+		ch.Add(n, 1)
 		r.Transfers++
 		return err
 	})
 	return ch, err
 }
 
-func (s *Store) compare(ctx context.Context, r *Recount, stored, counted map[cell]count) error {
-	differ := change{}
-	for _, one := range []map[cell]count{stored, counted} {
+func (s *Store) compare(ctx context.Context, r *Recount, stored, counted map[rollup.Cell]rollup.Count) error {
+	differ := rollup.Change{}
+	for _, one := range []map[rollup.Cell]rollup.Count{stored, counted} {
 		for at := range one {
 			if stored[at] != counted[at] {
-				differ[at] = count{transfers: 1}
+				differ[at] = rollup.Count{Transfers: 1}
 			}
 		}
 	}
-	items := map[series][]int64{}
+	items := map[rollup.Series][]int64{}
 	for at := range differ {
-		items[at.series] = append(items[at.series], at.item)
+		items[at.Series] = append(items[at.Series], at.Item)
 	}
-	names := map[series]map[int64]string{}
+	names := map[rollup.Series]map[int64]string{}
 	for of, list := range items {
 		slices.Sort(list)
 		found, err := s.names(ctx, of, slices.Compact(list))
@@ -105,22 +107,17 @@ func (s *Store) compare(ctx context.Context, r *Recount, stored, counted map[cel
 		}
 		names[of] = found
 	}
-	for _, at := range differ.ordered() {
-		slot := time.Duration(at.slot) * 24 * time.Hour
-		if at.series == byHour {
-			slot = time.Duration(at.slot) * time.Hour
+	for _, at := range differ.Ordered() {
+		slot := time.Duration(at.Slot) * 24 * time.Hour
+		if at.Series == rollup.ByHour {
+			slot = time.Duration(at.Slot) * time.Hour
 		}
 		a, b := stored[at], counted[at]
 		r.Differences = append(r.Differences, Difference{
-			By: at.series.String(), Slot: time.Unix(0, 0).UTC().Add(slot), Item: names[at.series][at.item], Verdict: at.verdict,
-			Direction: [...]string{"", "download", "upload"}[at.direction],
-			Stored:    [3]int64{a.transfers, a.bytes, a.searches}, Counted: [3]int64{b.transfers, b.bytes, b.searches},
+			By: at.Series.String(), Slot: time.Unix(0, 0).UTC().Add(slot), Item: names[at.Series][at.Item], Verdict: at.Verdict,
+			Direction: at.Direction.String(),
+			Stored:    [3]int64{a.Transfers, a.Bytes, a.Searches}, Counted: [3]int64{b.Transfers, b.Bytes, b.Searches},
 		})
 	}
 	return nil
-}
-
-// String returns the word by which a question asks for the series.
-func (s series) String() string {
-	return [...]string{"", "hour", "host", "client", "file"}[s]
 }

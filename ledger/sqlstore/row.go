@@ -11,13 +11,15 @@ import (
 	"time"
 
 	"tallyman"
+	"tallyman/ledger/sqlstore/rollup"
+	"tallyman/ledger/sqlstore/where"
 )
 
 // The bits of the column flags.
 const (
-	unnamed  = 1 << iota // the file is a path: nobody asked for a name
-	searched             // a refusal that belongs to a boot search
-	rooted               // the path is the root of the trait, then the name
+	unnamed  = 1              // the file is a path: nobody asked for a name
+	searched = where.Searched // a refusal that belongs to a boot search
+	rooted   = 4              // the path is the root of the trait, then the name
 )
 
 // columns of the table transfer. The key comes last.
@@ -88,27 +90,30 @@ func keyOf(id tallyman.UUID) int64 {
 func keyAt(at time.Time) int64 { return max(at.UnixMilli(), 0) << 20 }
 
 // bind fills w.args with the columns of the transfer, all but the key, and returns what the roll-ups count of it.
-func (w *writer) bind(ctx context.Context, t *tallyman.Transfer) (entry, error) {
-	n := entry{start: micros(t.Start), op: t.Op, verdict: t.Judgement.Verdict, merged: !t.Merged.IsZero(), bytes: max(t.Bytes, 0)}
+func (w *writer) bind(ctx context.Context, t *tallyman.Transfer) (rollup.Entry, error) {
+	n := rollup.Entry{
+		Start: micros(t.Start), Op: t.Op, Verdict: t.Judgement.Verdict, Merged: !t.Merged.IsZero(), Search: isSearch(t.Details), Bytes: max(t.Bytes, 0),
+	}
+	var flags int64
 	var tr trait
 	var path, digest any
 	shown := t.Name
 	switch {
 	case t.Name == "":
-		n.flags |= unnamed
+		flags |= unnamed
 		shown = t.Path
 	case t.Path == "":
 	default:
 		root, ok := strings.CutSuffix(t.Path, t.Name)
 		if ok && (strings.HasSuffix(root, "/") || strings.HasPrefix(t.Name, "/")) {
-			n.flags |= rooted
+			flags |= rooted
 			tr.root = root
 		} else {
 			path = []byte(t.Path)
 		}
 	}
-	if isSearch(t.Details) {
-		n.flags |= searched
+	if n.Search {
+		flags |= searched
 	}
 	tr.user, tr.whoWhy, tr.exe, tr.software, tr.session = t.User, t.WhoWhy, t.Exe, t.Software, t.Session
 	tr.toClass, tr.device = t.ToClass, t.Device
@@ -122,16 +127,16 @@ func (w *writer) bind(ctx context.Context, t *tallyman.Transfer) (entry, error) 
 	}
 	ids, err := w.dims.resolve(ctx, t, shown, tr)
 	if err != nil {
-		return entry{}, err
+		return rollup.Entry{}, err
 	}
-	n.host, n.proto, n.client, n.file = ids.host, ids.proto, ids.client, ids.file
+	n.Host, n.Proto, n.Client, n.File = ids.host, ids.proto, ids.client, ids.file
 	shape, details, err := w.dims.details(ctx, t.Details)
 	if err != nil {
-		return entry{}, err
+		return rollup.Entry{}, err
 	}
-	w.args = append(w.args[:0], t.ID[:], int64(t.Rev), mergedBytes(t.Merged), n.start, took(t), micros(t.Seen), n.host, n.proto,
-		int64(t.Op), int64(n.verdict), reason, int64(t.Content), n.flags, n.client, int64(t.Client.Port()), ids.server, int64(t.Server.Port()),
-		n.file, path, orNull(t.NewPath), known(t.Expected), known(t.Bytes), digest,
+	w.args = append(w.args[:0], t.ID[:], int64(t.Rev), mergedBytes(t.Merged), n.Start, took(t), micros(t.Seen), n.Host, n.Proto,
+		int64(t.Op), int64(n.Verdict), reason, int64(t.Content), flags, n.Client, int64(t.Client.Port()), ids.server, int64(t.Server.Port()),
+		n.File, path, orNull(t.NewPath), known(t.Expected), known(t.Bytes), digest,
 		ids.trait, orNull(t.Login), int64(t.Proc.PID), t.Proc.Start, shape, details)
 	return n, nil
 }

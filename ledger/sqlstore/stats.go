@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tallyman"
+	"tallyman/ledger/sqlstore/rollup"
 )
 
 const (
@@ -28,11 +29,11 @@ func (s *Store) Stats(ctx context.Context, q tallyman.StatsQuery) ([]tallyman.St
 	case "hour", "verdict", "proto":
 		return s.hourStats(ctx, q, limit)
 	case "host":
-		return s.dayStats(ctx, q, byHost, limit)
+		return s.dayStats(ctx, q, rollup.ByHost, limit)
 	case "client":
-		return s.dayStats(ctx, q, byClient, limit)
+		return s.dayStats(ctx, q, rollup.ByClient, limit)
 	case "file":
-		return s.dayStats(ctx, q, byFile, limit)
+		return s.dayStats(ctx, q, rollup.ByFile, limit)
 	default:
 		return nil, fmt.Errorf("stats by %q: choose hour, verdict, proto, host, client or file", tallyman.Escape(q.By))
 	}
@@ -42,64 +43,64 @@ func (s *Store) Stats(ctx context.Context, q tallyman.StatsQuery) ([]tallyman.St
 func slots(from, to time.Time, slot int64) (first, last int64) {
 	first, last = -forever, forever
 	if !from.IsZero() {
-		first = floor(micros(from), slot)
+		first = rollup.Floor(micros(from), slot)
 	}
 	if !to.IsZero() {
-		last = floor(micros(to)-1, slot)
+		last = rollup.Floor(micros(to)-1, slot)
 	}
 	return first, last
 }
 
 func (s *Store) hourStats(ctx context.Context, q tallyman.StatsQuery, limit int) ([]tallyman.Stat, error) {
-	first, last := slots(q.From, q.To, hourMicros)
-	var sums tallies
-	err := s.each(ctx, byHour, floor(first, 24), floor(last, 24), func(at cell, c count) {
-		if at.slot < first || at.slot > last {
+	first, last := slots(q.From, q.To, rollup.Hour)
+	var sums rollup.Tallies
+	err := s.each(ctx, rollup.ByHour, rollup.Floor(first, 24), rollup.Floor(last, 24), func(at rollup.Cell, c rollup.Count) {
+		if at.Slot < first || at.Slot > last {
 			return
 		}
-		item := at.slot
+		item := at.Slot
 		switch q.By {
 		case "verdict":
-			item = int64(at.verdict)
+			item = int64(at.Verdict)
 		case "proto":
-			item = at.item
+			item = at.Item
 		}
-		sums.of(item).add(at, c)
+		sums.Of(item).Add(at, c)
 	})
 	if err != nil {
 		return nil, err
 	}
 	switch q.By {
 	case "hour":
-		rows := sums.sorted(func(a, b *tally) int { return cmp.Compare(a.item, b.item) })
+		rows := sums.Sorted(func(a, b *rollup.Tally) int { return cmp.Compare(a.Item, b.Item) })
 		rows = rows[max(0, len(rows)-limit):]
 		return named(rows, func(item int64) string {
 			return time.Unix(item*3600, 0).UTC().Format(time.RFC3339)
 		}), nil
 	case "verdict":
 		order := tallyman.Verdicts()
-		rows := sums.sorted(func(a, b *tally) int {
-			return cmp.Compare(slices.Index(order, tallyman.Verdict(a.item)), slices.Index(order, tallyman.Verdict(b.item)))
+		rows := sums.Sorted(func(a, b *rollup.Tally) int {
+			return cmp.Compare(slices.Index(order, tallyman.Verdict(a.Item)), slices.Index(order, tallyman.Verdict(b.Item)))
 		})
 		return named(rows[:min(limit, len(rows))], func(item int64) string { return tallyman.Verdict(item).String() }), nil
 	default:
-		return s.top(ctx, sums, byHour, limit)
+		return s.top(ctx, sums, rollup.ByHour, limit)
 	}
 }
 
-func named(rows []*tally, name func(int64) string) []tallyman.Stat {
+func named(rows []*rollup.Tally, name func(int64) string) []tallyman.Stat {
 	out := make([]tallyman.Stat, len(rows))
 	for i, t := range rows {
-		out[i] = t.stat(name(t.item))
+		out[i] = t.Stat(name(t.Item))
 	}
 	return out
 }
 
-func (s *Store) dayStats(ctx context.Context, q tallyman.StatsQuery, of series, limit int) ([]tallyman.Stat, error) {
-	first, last := slots(q.From, q.To, dayMicros)
-	var sums tallies
-	err := s.each(ctx, of, first, last, func(at cell, c count) {
-		sums.of(at.item).add(at, c)
+func (s *Store) dayStats(ctx context.Context, q tallyman.StatsQuery, of rollup.Series, limit int) ([]tallyman.Stat, error) {
+	first, last := slots(q.From, q.To, rollup.Day)
+	var sums rollup.Tallies
+	err := s.each(ctx, of, first, last, func(at rollup.Cell, c rollup.Count) {
+		sums.Of(at.Item).Add(at, c)
 	})
 	if err != nil {
 		return nil, err
@@ -108,11 +109,11 @@ func (s *Store) dayStats(ctx context.Context, q tallyman.StatsQuery, of series, 
 }
 
 // top names the rows with the most transfers.
-func (s *Store) top(ctx context.Context, sums tallies, of series, limit int) ([]tallyman.Stat, error) {
-	rows := sums.top(limit)
+func (s *Store) top(ctx context.Context, sums rollup.Tallies, of rollup.Series, limit int) ([]tallyman.Stat, error) {
+	rows := sums.Top(limit)
 	items := make([]int64, len(rows))
 	for i, t := range rows {
-		items[i] = t.item
+		items[i] = t.Item
 	}
 	names, err := s.names(ctx, of, items)
 	if err != nil {
@@ -122,12 +123,12 @@ func (s *Store) top(ctx context.Context, sums tallies, of series, limit int) ([]
 }
 
 // names reads what people call the items of a series.
-func (s *Store) names(ctx context.Context, of series, items []int64) (map[int64]string, error) {
+func (s *Store) names(ctx context.Context, of rollup.Series, items []int64) (map[int64]string, error) {
 	table, column := "word", "text"
 	switch of {
-	case byClient:
+	case rollup.ByClient:
 		table, column = "address", "ip"
-	case byFile:
+	case rollup.ByFile:
 		table, column = "file", "name"
 	}
 	out := make(map[int64]string, len(items))
@@ -143,7 +144,7 @@ func (s *Store) names(ctx context.Context, of series, items []int64) (map[int64]
 			if err := scan(&id, &name); err != nil {
 				return err
 			}
-			if of == byClient {
+			if of == rollup.ByClient {
 				ip, err := ipOf(name)
 				out[id] = ip.String()
 				return err

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"tallyman"
+	"tallyman/ledger/sqlstore/rollup"
+	"tallyman/ledger/sqlstore/where"
 )
 
 // ErrReadOnly is returned by Write and Prune of a ledger that was opened for reading.
@@ -16,11 +18,13 @@ var ErrReadOnly = errors.New("the ledger was opened for reading only")
 
 // Store is a ledger on an SQL database. It implements tallyman.Ledger.
 type Store struct {
-	dialect Dialect
-	writes  *sql.DB // one connection; nil = read only
-	read    *sql.DB
-	images  *images
-	agents  sync.Map // row of the table agent -> tallyman.Agent
+	dialect  Dialect
+	engine   where.Engine
+	writes   *sql.DB // one connection; nil = read only
+	read     *sql.DB
+	readOnly bool
+	images   *rollup.Images
+	agents   sync.Map // row of the table agent -> tallyman.Agent
 
 	turn   chan struct{} // holds one token: whoever has it writes
 	writer *writer       // of who has the turn; nil until the first write and after an error of the connection
@@ -29,7 +33,7 @@ type Store struct {
 // New returns the ledger on two handles of one database whose schema is up to date. writes must be nil, or have one
 // connection; a process that has writes must be the only one that writes. The caller closes the handles after Close.
 func New(d Dialect, writes, read *sql.DB) *Store {
-	s := &Store{dialect: d, writes: writes, read: read, images: newImages(), turn: make(chan struct{}, 1)}
+	s := &Store{dialect: d, engine: where.Engine{Match: d.Match, Holds: d.Holds, Lower: d.Lower}, writes: writes, read: read, readOnly: writes == nil, images: rollup.NewImages(), turn: make(chan struct{}, 1)}
 	s.turn <- struct{}{}
 	return s
 }
@@ -87,7 +91,7 @@ func (s *Store) attempt(ctx context.Context, do func(*writer) error) error {
 		s.dropWriter()
 		return err
 	}
-	s.images.apply(w.change, commit)
+	s.images.Apply(w.change, commit)
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"tallyman"
+	"tallyman/ledger/sqlstore/rollup"
 )
 
 // checkEvery is the number of records between two looks at the context.
@@ -72,7 +73,7 @@ func (w *writer) transfer(ctx context.Context, a tallyman.Agent, given *tallyman
 		}
 		if added {
 			w.rows.transfers++
-			w.change.add(n, 1)
+			w.change.Add(n, 1)
 			return w.evidence(ctx, w.addEvidence, a, &t, key)
 		}
 		old, err := w.storedAt(ctx, key)
@@ -85,7 +86,7 @@ func (w *writer) transfer(ctx context.Context, a tallyman.Agent, given *tallyman
 		if old.rev >= t.Rev {
 			return nil
 		}
-		return w.replace(ctx, a, &t, key, n, old.entry)
+		return w.replace(ctx, a, &t, key, n, old.Entry)
 	}
 }
 
@@ -108,29 +109,30 @@ func (w *writer) holds(ctx context.Context, id tallyman.UUID) (bool, error) {
 type stored struct {
 	id  tallyman.UUID
 	rev uint32
-	entry
+	rollup.Entry
 }
 
 func (w *writer) storedAt(ctx context.Context, key int64) (old stored, err error) {
 	var id, merged []byte
 	var bytes sql.NullInt64
-	n := &old.entry
-	err = w.stored.QueryRowContext(ctx, key).Scan(&id, &old.rev, &merged, &n.start, &n.host, &n.proto, &n.op, &n.verdict, &n.flags,
-		&n.client, &n.file, &bytes)
+	var flags int64
+	n := &old.Entry
+	err = w.stored.QueryRowContext(ctx, key).Scan(&id, &old.rev, &merged, &n.Start, &n.Host, &n.Proto, &n.Op, &n.Verdict, &flags,
+		&n.Client, &n.File, &bytes)
 	copy(old.id[:], id)
-	n.merged, n.bytes = merged != nil, bytes.Int64
+	n.Merged, n.Search, n.Bytes = merged != nil, flags&searched != 0, bytes.Int64
 	return old, err
 }
 
 // replace sets a newer revision in the place of the stored one, and moves the roll-ups by the difference.
-func (w *writer) replace(ctx context.Context, a tallyman.Agent, t *tallyman.Transfer, key int64, n, old entry) error {
+func (w *writer) replace(ctx context.Context, a tallyman.Agent, t *tallyman.Transfer, key int64, n, old rollup.Entry) error {
 	if len(t.Evidence) == 0 {
 		if err := w.keepEvidence(ctx, t, key); err != nil {
 			return err
 		}
 	}
 	st, args := w.move, append(w.args, key)
-	if n.start == old.start && n.client == old.client && n.file == old.file {
+	if n.Start == old.Start && n.Client == old.Client && n.File == old.File {
 		st, args = w.revise, slices.Clone(args)
 		for i := len(columns) - 1; i >= 0; i-- {
 			if c := columns[i]; c == "start" || c == "client" || c == "file" {
@@ -141,8 +143,8 @@ func (w *writer) replace(ctx context.Context, a tallyman.Agent, t *tallyman.Tran
 	if _, err := st.ExecContext(ctx, args...); err != nil {
 		return fmt.Errorf("revise transfer %s: %w", t.ID, err)
 	}
-	w.change.add(old, -1)
-	w.change.add(n, 1)
+	w.change.Add(old, -1)
+	w.change.Add(n, 1)
 	return w.evidence(ctx, w.putEvidence, a, t, key)
 }
 

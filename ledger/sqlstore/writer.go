@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"tallyman"
+	"tallyman/ledger/sqlstore/rollup"
 )
 
 // writer is the one connection that writes, its prepared statements, and what it remembers of the tables.
@@ -37,7 +38,7 @@ type writer struct {
 	cut     map[int64]bool // days of which only the first thousand files are counted
 
 	// of the running transaction
-	change change
+	change rollup.Change
 	rows   ledgerRow
 }
 
@@ -137,7 +138,7 @@ func (w *writer) run(ctx context.Context, do func(*writer) error) (commit int64,
 			return 0, err
 		}
 	}
-	w.change = change{}
+	w.change = rollup.Change{}
 	if err := do(w); err != nil {
 		return 0, err
 	}
@@ -177,12 +178,12 @@ func (w *writer) relearn(ctx context.Context) error {
 
 // flush writes the cells that the transaction changed.
 func (w *writer) flush(ctx context.Context) error {
-	for _, at := range w.change.ordered() {
+	for _, at := range w.change.Ordered() {
 		c := w.change[at]
-		keys := []any{int64(at.series), at.slot, at.item, int64(at.verdict), int64(at.direction)}
-		sums := []any{c.transfers, c.bytes, c.searches}
+		keys := []any{int64(at.Series), at.Slot, at.Item, int64(at.Verdict), int64(at.Direction)}
+		sums := []any{c.Transfers, c.Bytes, c.Searches}
 		st, args := w.addCell, append(keys, sums...)
-		if at.series == byFile && w.cut[at.slot] {
+		if at.Series == rollup.ByFile && w.cut[at.Slot] {
 			st, args = w.moveCell, append(sums, keys...)
 		}
 		there, err := affected(st.ExecContext(ctx, args...))

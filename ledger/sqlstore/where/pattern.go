@@ -1,4 +1,4 @@
-package sqlstore
+package where
 
 import (
 	"bytes"
@@ -44,68 +44,68 @@ func tokens(pattern string) (list []token) {
 
 // matchBytes is the condition that the whole of a column fits the pattern. What stands before the first wildcard is a range, so that an index
 // is used; the other plain bytes are looked for before the engine tries the pattern, which is dearer.
-func (s *Store) matchBytes(column, pattern string) condition {
+func (e Engine) matchBytes(column, pattern string) Condition {
 	list := tokens(pattern)
 	if len(list) == 0 {
-		return condition{column + " = ?", []any{[]byte{}}}
+		return Condition{column + " = ?", []any{[]byte{}}}
 	}
-	var parts []condition
+	var parts []Condition
 	rest := list
 	if list[0].wild == 0 {
 		if len(list) == 1 {
-			return condition{column + " = ?", []any{list[0].plain}}
+			return Condition{column + " = ?", []any{list[0].plain}}
 		}
 		parts, rest = append(parts, between(column, list[0].plain)), list[1:]
 	}
 	loose := len(rest) == 1 && rest[0].wild == '*' || len(parts) == 0 && len(rest) == 3 && rest[0].wild == '*' && rest[2].wild == '*'
 	for _, t := range rest {
 		if t.wild == 0 {
-			parts = append(parts, condition{s.dialect.Holds(column), []any{t.plain}})
+			parts = append(parts, Condition{e.Holds(column), []any{t.plain}})
 		}
 	}
 	if !loose {
-		sql, args := s.dialect.Match(column, pattern)
-		parts = append(parts, condition{sql, args})
+		sql, args := e.Match(column, pattern)
+		parts = append(parts, Condition{sql, args})
 	}
-	return all(parts)
+	return All(parts)
 }
 
-// all is the condition that all hold.
-func all(parts []condition) condition {
+// All is the condition that all hold.
+func All(parts []Condition) Condition {
 	if len(parts) == 0 {
-		return always
+		return Always
 	}
 	var sql []string
 	var args []any
 	for _, c := range parts {
-		sql = append(sql, c.sql)
-		args = append(args, c.args...)
+		sql = append(sql, c.SQL)
+		args = append(args, c.Args...)
 	}
-	return condition{"(" + strings.Join(sql, ") AND (") + ")", args}
+	return Condition{"(" + strings.Join(sql, ") AND (") + ")", args}
 }
 
-// textMatch compares a column of bytes with a word or a pattern.
-func (s *Store) textMatch(column string, t tallyman.Term) condition {
+// Text compares a column of bytes with a word or a pattern.
+func (e Engine) Text(column string, t tallyman.Term) Condition {
 	if t.Cmp == tallyman.Match {
-		return s.matchBytes(column, t.Text)
+		return e.matchBytes(column, t.Text)
 	}
-	return condition{column + " = ?", []any{[]byte(t.Text)}}
+	return Condition{column + " = ?", []any{[]byte(t.Text)}}
 }
 
-// loosely compares as a bare word does: the word is part of the column, or the column fits the pattern; A-Z in the column count as a-z.
-func (s *Store) loosely(column string, t tallyman.Term) condition {
-	column = s.dialect.Lower(column)
+// Loosely compares as a bare word does: the word is part of the column, or the column fits the pattern; A-Z in the column count as a-z.
+func (e Engine) Loosely(column string, t tallyman.Term) Condition {
+	column = e.Lower(column)
 	if t.Cmp == tallyman.Match {
-		return s.matchBytes(column, t.Text)
+		return e.matchBytes(column, t.Text)
 	}
-	return condition{s.dialect.Holds(column), []any{[]byte(t.Text)}}
+	return Condition{e.Holds(column), []any{[]byte(t.Text)}}
 }
 
 // between asks for values that begin with the prefix.
-func between(column string, prefix []byte) condition {
-	c := condition{column + " >= ?", []any{prefix}}
+func between(column string, prefix []byte) Condition {
+	c := Condition{column + " >= ?", []any{prefix}}
 	if next := after(prefix); next != nil {
-		c = condition{c.sql + " AND " + column + " < ?", append(c.args, next)}
+		c = Condition{c.SQL + " AND " + column + " < ?", append(c.Args, next)}
 	}
 	return c
 }
