@@ -305,3 +305,8 @@ func textOf(r tallyman.Record) string {
 		return ""
 	}
 }
+
+// Fits is what package query says of a pattern and the whole of a text.
+func Fits(pattern, text string) bool {
+	return query.Match(tallyman.Term{Field: tallyman.FieldUser, Cmp: tallyman.Match, Text: pattern}, &tallyman.Transfer{User: text})
+}

@@ -3,18 +3,8 @@ package where
 import (
 	"testing"
 
-	"tallyman"
-	"tallyman/query"
 	"tallyman/test/corpus"
 )
-
-// defined is what package query says of a pattern.
-func defined(pattern, text string) bool {
-	if text == "" {
-		return query.Match(tallyman.Term{Field: tallyman.FieldUser, Cmp: tallyman.Match, Text: pattern}, &tallyman.Transfer{})
-	}
-	return query.Match(tallyman.Term{Field: tallyman.FieldFile, Cmp: tallyman.Match, Text: pattern}, &tallyman.Transfer{Name: text})
-}
 
 var patterns = []string{
 	"", "*", "**", "?", "??", "*?", "?*", "a*", "*a", "*a*", "a*b*c", "a?c", `\*`, `\?`, `\\`, `\`, `a\`, `*\*`, `\a`, "é", "?é", "*\xff", "\xff*", "\xff?", "?\x80",
@@ -25,7 +15,7 @@ func TestPatternsFitWhatTheQueryLanguageSays(t *testing.T) {
 	texts := append(corpus.Names(), "", "a", "ab", "abc", "aXbXc", "aaaaaaaaaaaaaaaaaaaaaaaa", "é", "aé", "éé", "\xc3", "\xc3\xa9\xff", "*", "?", `\`, `a\`)
 	for _, pattern := range append(patterns, corpus.Names()...) {
 		for _, text := range texts {
-			if got, want := Fits(pattern, text), defined(pattern, text); got != want {
+			if got, want := Fits(pattern, text), corpus.Fits(pattern, text); got != want {
 				t.Errorf("Fits(%q, %q) is %v, want %v", pattern, text, got, want)
 			}
 		}
@@ -38,7 +28,7 @@ func FuzzFitsIsTheQueryLanguage(f *testing.F) {
 		f.Add(p, "\xffa\xc3\xa9")
 	}
 	f.Fuzz(func(t *testing.T, pattern, text string) {
-		if got, want := Fits(pattern, text), defined(pattern, text); got != want {
+		if got, want := Fits(pattern, text), corpus.Fits(pattern, text); got != want {
 			t.Errorf("Fits(%q, %q) is %v, want %v", pattern, text, got, want)
 		}
 	})
