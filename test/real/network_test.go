@@ -158,6 +158,8 @@ func TestTheFirstTwoRepliesMayBeLost(t *testing.T) {
 	if n := verdicts(s, trips); n > 0 {
 		t.Errorf("%d of %d transfers failed: %+v", n, len(trips), names(trips))
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.lost != 2*len(trips) {
 		t.Errorf("%d packets were dropped", r.lost)
 	}
