@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// control asks our server how it is doing, over its socket.
+type control struct {
+	socket string
+	http   http.Client
+}
+
+func newControl(socket string) *control {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", socket)
+	}
+	return &control{socket: socket, http: http.Client{Transport: &http.Transport{DialContext: dial}}}
+}
+
+func (c *control) close() { c.http.CloseIdleConnections() }
+
+// system is what we read of GET /api/v1/system.
+type system struct {
+	Backlog  int64            `json:"backlog"`
+	Counters map[string]int64 `json:"counters"`
+}
+
+func (c *control) system() (system, error) {
+	var s system
+	answer, err := c.http.Get("http://localhost/api/v1/system")
+	if err != nil {
+		return s, err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return s, fmt.Errorf("the server answered %s", answer.Status)
+	}
+	return s, json.NewDecoder(answer.Body).Decode(&s)
+}
+
+// drain waits until everything recorded is in the ledger. It does nothing for a server
+// that records nothing.
+func (s *server) drain(ctx context.Context) (time.Duration, error) {
+	if s.control == nil {
+		return 0, nil
+	}
+	start := time.Now()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		sys, err := s.system()
+		if err != nil || sys.Backlog == 0 {
+			return time.Since(start), err
+		}
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// page is an open live stream, as a browser holds one.
+type page struct {
+	events atomic.Int64
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+func (c *control) open(ctx context.Context) (*page, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/api/v1/stream?last=100", nil)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	answer, err := c.http.Do(request)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	p := &page{cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		defer answer.Body.Close()
+		for scan := bufio.NewReaderSize(answer.Body, 1<<20); ; {
+			line, err := scan.ReadString('\n')
+			if err != nil {
+				return
+			}
+			if strings.HasPrefix(line, "data:") {
+				p.events.Add(1)
+			}
+		}
+	}()
+	return p, nil
+}
+
+func (p *page) close() {
+	p.cancel()
+	<-p.done
+}

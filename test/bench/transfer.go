@@ -1,0 +1,238 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"tallyman/test/bench/load"
+)
+
+// enough is the least CPU that is quoted.
+const enough = 500 * time.Millisecond
+
+// side is one contestant of a comparison of single clients.
+type side struct {
+	label, server string
+	block, window int
+	buffer        int // SO_RCVBUF of the client, 0 = the kernel's default
+}
+
+// servers starts the named servers and stops them when body returns.
+func (r *rig) servers(names []string, ns string, body func(map[string]*server) error) (err error) {
+	running := map[string]*server{}
+	defer func() {
+		for _, s := range running {
+			s.stop()
+		}
+	}()
+	for _, name := range names {
+		if running[name] != nil {
+			continue
+		}
+		s, err := r.start(name, ns)
+		if err != nil {
+			return err
+		}
+		running[name] = s
+	}
+	return body(running)
+}
+
+// turn is one run of clients on one server, as the server's accounts show it.
+type turn struct {
+	load.Result
+	cpu   time.Duration
+	drain time.Duration
+	syncs int64
+}
+
+// take runs the clients until least has passed and the server has used enough CPU to quote.
+func (r *rig) take(s *server, spec load.Spec, ns string, least time.Duration) (turn, error) {
+	var sum turn
+	spec.Server = s.addr
+	for {
+		t, err := r.once(s, spec, ns)
+		if err != nil {
+			return sum, err
+		}
+		sum.add(t)
+		if sum.Elapsed >= least && sum.cpu >= enough || least == 0 || sum.Transfers == 0 {
+			return sum, nil
+		}
+	}
+}
+
+func (r *rig) once(s *server, spec load.Spec, ns string) (turn, error) {
+	var t turn
+	before, err := s.usage()
+	if err != nil {
+		return t, err
+	}
+	if t.Result, err = r.load(spec, ns, nil); err != nil {
+		return t, err
+	}
+	if t.drain, err = s.drain(r.ctx); err != nil {
+		return t, err
+	}
+	after, err := s.usage()
+	if err != nil {
+		return t, err
+	}
+	if t.Transfers == 0 && s.control != nil { // what a peer cannot do is a figure
+		err = errors.New("no transfer was whole: " + t.Error)
+	}
+	t.cpu, t.syncs = after.cpu-before.cpu, after.syncs-before.syncs
+	return t, err
+}
+
+// add makes t and o one turn; a percentile is the worst of the two.
+func (t *turn) add(o turn) {
+	o.Elapsed += t.Elapsed
+	o.Bytes += t.Bytes
+	o.Transfers += t.Transfers
+	o.Failed += t.Failed
+	o.LostRequests += t.LostRequests
+	o.Timeouts += t.Timeouts
+	o.Gaps += t.Gaps
+	o.P50, o.P99, o.Max = max(o.P50, t.P50), max(o.P99, t.P99), max(o.Max, t.Max)
+	o.cpu += t.cpu
+	o.drain += t.drain
+	o.syncs += t.syncs
+	*t = o
+}
+
+// usage is what a server has used so far.
+type usage struct {
+	cpu   time.Duration
+	syncs int64
+}
+
+func (s *server) usage() (usage, error) {
+	cpu, err := s.used()
+	if err != nil || s.control == nil {
+		return usage{cpu: cpu}, err
+	}
+	sys, err := s.system()
+	return usage{cpu, sys.Counters["spool_syncs_total"]}, err
+}
+
+// figures turns a turn into metrics.
+func (t turn) figures() sample {
+	n := float64(t.Transfers)
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	return sample{
+		speed: float64(t.Bytes) / 1e6 / t.Elapsed.Seconds(), cost: t.cpu.Seconds() / (float64(t.Bytes) / 1e9),
+		again: float64(t.Gaps + t.Timeouts), lost: float64(t.LostRequests), failed: float64(t.Failed),
+		syncs: float64(t.syncs) / n, spoolled: n / t.Elapsed.Seconds(), ledgered: n / (t.Elapsed + t.drain).Seconds(),
+		each: float64(t.cpu.Microseconds()) / n, p50: ms(t.P50), p99: ms(t.P99), slowest: ms(t.Max),
+		drained: t.drain.Seconds(),
+	}
+}
+
+// reads compares one client that reads one file again and again. The file is touched
+// before each read, so that nobody's cache of digests helps.
+func (r *rig) reads(name string, sides ...side) (map[string][]sample, error) {
+	var got map[string][]sample
+	err := r.servers(serversOf(sides), "", func(running map[string]*server) (err error) {
+		var of []contestant
+		for _, s := range sides {
+			size := int64(16 << 20)
+			if s.window > 1 {
+				size = 64 << 20
+			}
+			file := fmt.Sprintf("f%d", size)
+			if err := r.file(file, size); err != nil {
+				return err
+			}
+			spec := load.Spec{
+				Kind: load.Read, Names: []string{file}, Size: size, Block: s.block, Window: s.window, Duration: r.seconds(4), Limit: 20 * time.Second,
+				Timeout: time.Second, ReceiveBuffer: s.buffer, Touch: filepath.Join(r.root, file),
+			}
+			of = append(of, contestant{s.label, func() (sample, error) {
+				t, err := r.take(running[s.server], spec, "", spec.Duration)
+				return t.figures(), err
+			}})
+		}
+		got, err = r.alternate(name, of...)
+		return err
+	})
+	return got, err
+}
+
+func serversOf(sides []side) []string {
+	var names []string
+	for _, s := range sides {
+		names = append(names, s.server)
+	}
+	return names
+}
+
+// writes compares one client that stores one file after the other, each under a new name.
+func (r *rig) writes(name string, block int) (map[string][]sample, error) {
+	var got map[string][]sample
+	err := r.servers([]string{ours, atftpd}, "", func(running map[string]*server) (err error) {
+		var of []contestant
+		for _, who := range []string{ours, atftpd} {
+			n := 0
+			of = append(of, contestant{who, func() (sample, error) {
+				n++
+				prefix := fmt.Sprintf("up-%s-%d", who, n)
+				t, err := r.take(running[who], load.Spec{
+					Kind: load.Write, Names: []string{prefix}, Size: 64 << 20, Block: block, Window: 64, Duration: r.seconds(4), Limit: 20 * time.Second,
+					Timeout: time.Second,
+				}, "", r.seconds(4))
+				return t.figures(), errors.Join(err, r.remove(prefix))
+			}})
+		}
+		got, err = r.alternate(name, of...)
+		return err
+	})
+	return got, err
+}
+
+// remove takes away what was uploaded.
+func (r *rig) remove(prefix string) error {
+	entries, err := os.ReadDir(r.root)
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), prefix) {
+			err = errors.Join(err, os.Remove(filepath.Join(r.root, e.Name())))
+		}
+	}
+	return err
+}
+
+// small compares n clients that read small files for 10 s: each one file after the
+// other, or, when files is above 0, so many each, and then all of them begin again at once.
+func (r *rig) small(name string, n, files int) (map[string][]sample, error) {
+	var names []string
+	for i := range 128 {
+		names = append(names, fmt.Sprintf("small-%d", i))
+		if err := r.file(names[i], 1024); err != nil {
+			return nil, err
+		}
+	}
+	spec := load.Spec{
+		Kind: load.Many, Names: names, Size: 1024, Block: 512, Clients: n, Limit: r.seconds(10) + 30*time.Second, Timeout: time.Second,
+	}
+	if spec.Transfers = files; files == 0 {
+		spec.Duration = r.seconds(10)
+	}
+	servers := []string{ours, dnsmasq, atftpd}
+	var got map[string][]sample
+	err := r.servers(servers, "", func(running map[string]*server) (err error) {
+		var of []contestant
+		for _, who := range servers {
+			of = append(of, contestant{who, func() (sample, error) {
+				t, err := r.take(running[who], spec, "", r.seconds(10))
+				return t.figures(), err
+			}})
+		}
+		got, err = r.alternate(name, of...)
+		return err
+	})
+	return got, err
+}
