@@ -205,13 +205,7 @@ func (w *watch) change(do func()) {
 	w.changed = make(chan struct{})
 }
 
-// all is every visible record that fits, oldest first.
-func (w *watch) all(fits func(*record) bool) []record {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.fitting(fits)
-}
-
+// fitting is every visible record that fits, in the order in which they began. It is called under mu.
 func (w *watch) fitting(fits func(*record) bool) []record {
 	var out []record
 	for _, r := range w.records {
