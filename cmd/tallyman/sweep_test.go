@@ -63,6 +63,7 @@ func TestKillAtEachOperationLosesNothingAcknowledged(t *testing.T) {
 				if s.untold {
 					untold++
 				}
+				_ = os.RemoveAll(filepath.Dir(s.root))
 				if !s.died || t.Failed() {
 					break
 				}
