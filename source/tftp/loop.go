@@ -65,7 +65,9 @@ type loop struct {
 	most      int           // transfers that the descriptors suffice for
 	long      int           // long lockstep reads
 	threads   map[*thread]struct{}
-	uploading int // uploads that are not stored or removed yet
+	uploading int  // uploads that are not stored or removed yet
+	windowed  int  // of them: those that are worth gathering for
+	gathering bool // one of them is midway in a window
 	stopping  atomic.Bool
 	until     time.Duration // end of the drain, once it has begun
 	draining  bool
@@ -106,6 +108,7 @@ func newLoop(s *Server, to tallyman.Recorder) (*loop, error) {
 func (l *loop) run() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	udp.PreciseNaps()
 	for !l.drained() {
 		n := l.poll.Wait(l.patience())
 		l.now = time.Since(l.origin)
@@ -134,6 +137,10 @@ func (l *loop) run() {
 		if l.stopping.Load() {
 			l.drain()
 		}
+		if l.gathering && l.windowed == l.active-l.settled {
+			udp.Nap(gatherFor)
+		}
+		l.gathering = false
 	}
 	l.tellFloods(true)
 }
@@ -234,6 +241,9 @@ func (l *loop) receiveMany(a *lane.Lane[transfer]) bool {
 			l.heard(t, in.Payload)
 		}
 	}
+	if t := a.Solo; t != nil && t.flight > 0 && t.grant.Window-t.flight >= gatherFrom {
+		l.gathering = true
+	}
 	return true
 }
 
@@ -260,7 +270,7 @@ func (l *loop) stranger(a *lane.Lane[transfer], from *udp.Addr, p []byte) {
 	if a.Users == 0 || a.Last.Same(from) {
 		return
 	}
-	l.counts.strangers.Add(1)
+	l.counts.Strangers.Add(1)
 	if a.Solo != nil {
 		a.Solo.strangers++
 	}

@@ -18,6 +18,9 @@ import (
 func (l *loop) start(t *transfer) {
 	if t.op == tallyman.OpPut {
 		l.uploading++
+		if t.wide() {
+			l.windowed++
+		}
 		l.perform(t, t.write.Start(l.now, t.grant, l.engine))
 		return
 	}
@@ -44,6 +47,7 @@ func (l *loop) perform(t *transfer, do engine.Do) {
 	case do.OACK:
 		l.send(t, t.grant.AppendOACK(l.packet[:0]))
 	case do.Ack:
+		t.flight = 0
 		l.send(t, packet.AppendAck(l.packet[:0], do.AckBlock))
 	case do.SendError:
 		l.sendError(t.lane, &t.peer, do.Error)
@@ -69,7 +73,7 @@ func (l *loop) send(t *transfer, p []byte) {
 		err = t.lane.Socket.Send(p, &t.peer)
 	}
 	if err != nil {
-		l.counts.unsent.Add(1)
+		l.counts.Unsent.Add(1)
 	}
 }
 
@@ -95,7 +99,7 @@ func (l *loop) sendError(a *lane.Lane[transfer], to *udp.Addr, e packet.Error) {
 	var buf [128]byte
 	if err := a.Socket.Send(packet.AppendError(buf[:0], e), to); err != nil {
 		if a.Socket.Send(packet.AppendError(buf[:0], e), to) != nil {
-			l.counts.unsent.Add(1)
+			l.counts.Unsent.Add(1)
 		}
 	}
 }
@@ -138,7 +142,7 @@ func (l *loop) flush(t *transfer, data []byte, from uint64, n int) {
 		sent += more
 	}
 	if err != nil {
-		l.counts.unsent.Add(uint64(n - sent))
+		l.counts.Unsent.Add(uint64(n - sent))
 	}
 }
 
@@ -155,7 +159,7 @@ func (l *loop) fill(t *transfer, data []byte, from uint64, first, n int) {
 // forget ends a half-open transfer that has to make room. Its client may
 // never have existed: it is counted with those that were refused for the same reason.
 func (l *loop) forget(t *transfer) {
-	l.counts.limited.Add(1)
+	l.counts.Limited.Add(1)
 	l.limited.Add(t.client, t.lane.Self)
 	l.end(t, false)
 }

@@ -39,7 +39,7 @@ func (l *loop) receiveRequests(p *udp.Port) {
 
 // datagram looks at what came to a request port.
 func (l *loop) datagram(p *udp.Port, in *udp.Packet) {
-	l.counts.requests.Add(1)
+	l.counts.Requests.Add(1)
 	q := ask{port: p, peer: *in.From, client: in.From.AddrPort(), op: tallyman.OpGet}
 	if !in.Asked.IsValid() {
 		in.Asked = p.At.Addr()
@@ -48,9 +48,9 @@ func (l *loop) datagram(p *udp.Port, in *udp.Packet) {
 	var err error
 	switch q.request, err = packet.ParseRequest(in.Payload); {
 	case errors.Is(err, packet.ErrNoRequest):
-		l.counts.malformed.Add(1) // never answered: answering a stray ERROR with an ERROR would let two servers loop
+		l.counts.Malformed.Add(1) // never answered: answering a stray ERROR with an ERROR would let two servers loop
 	case err != nil || in.Cut:
-		l.counts.malformed.Add(1)
+		l.counts.Malformed.Add(1)
 		l.illegible.Add(q.client, q.self)
 	default:
 		if q.request.Op == packet.WRQ {
@@ -76,13 +76,13 @@ func (l *loop) request(q *ask) {
 		if l.outsiders.Take(l.now) {
 			l.refuse(q, &Refusal{Reason: tallyman.NotAllowed, Text: why}, silent)
 		} else { // a flood, most likely of forged addresses: neither they nor the books shall have it
-			l.counts.refused.Add(1)
+			l.counts.Refused.Add(1)
 			l.outside.Add(q.client, q.self)
 		}
 		return
 	}
 	if !l.half.Free(q.client.Addr()) || l.active >= l.most || q.op == tallyman.OpPut && l.uploading >= mostUploads {
-		l.counts.limited.Add(1)
+		l.counts.Limited.Add(1)
 		l.limited.Add(q.client, q.self)
 		return
 	}
@@ -91,7 +91,7 @@ func (l *loop) request(q *ask) {
 		l.refuse(q, r, false)
 		return
 	}
-	l.counts.served.Add(1)
+	l.counts.Served.Add(1)
 	l.active++
 	t.token = halfopen.Entry[transfer]{Of: t, Client: q.client.Addr(), Upload: q.op == tallyman.OpPut}
 	l.half.Take(&t.token)
@@ -244,7 +244,7 @@ func (l *loop) writeLane(q *ask, window int) (*lane.Lane[transfer], int, error) 
 
 // refuse answers with an ERROR that leaves from a transfer port, and records the refusal.
 func (l *loop) refuse(q *ask, r *Refusal, silent bool) {
-	l.counts.refused.Add(1)
+	l.counts.Refused.Add(1)
 	if q.said.Text == "" {
 		q.said = record.Answer(r.Reason)
 	}

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"sync/atomic"
 
 	"tallyman"
+	"tallyman/source/tftp/record"
 	"tallyman/source/tftp/udp"
 )
 
@@ -21,24 +21,11 @@ type Server struct {
 	proc  tallyman.Proc
 
 	ports  []udp.Port
-	counts counts
-}
-
-// counts are totals since the start.
-type counts struct {
-	requests, served, refused, malformed, limited, strangers, unsent atomic.Uint64
+	counts record.Totals
 }
 
 // Counts are totals since the start, for metrics.
-type Counts struct {
-	Requests  uint64 // datagrams on the request port
-	Served    uint64 // transfers begun
-	Refused   uint64 // requests answered with an ERROR, or with silence because of who asked
-	Malformed uint64 // datagrams that were no request, answered with silence
-	Limited   uint64 // requests beyond the bound of half-open transfers, answered with silence
-	Strangers uint64 // packets on a transfer port of others than its client
-	Unsent    uint64 // packets that the kernel did not take
-}
+type Counts = record.Counts
 
 // Identity is how the server signs evidence.
 type Identity struct {
@@ -83,13 +70,7 @@ func (s *Server) Close() {
 }
 
 // Counts may be called at any time.
-func (s *Server) Counts() Counts {
-	c := &s.counts
-	return Counts{
-		Requests: c.requests.Load(), Served: c.served.Load(), Refused: c.refused.Load(), Malformed: c.malformed.Load(),
-		Limited: c.limited.Load(), Strangers: c.strangers.Load(), Unsent: c.unsent.Load(),
-	}
-}
+func (s *Server) Counts() Counts { return s.counts.Counts() }
 
 // Run serves until ctx ends. It then takes no new request, gives running
 // transfers the drain time, ends the rest with an ERROR, and returns when all

@@ -46,6 +46,7 @@ type transfer struct {
 
 	thread *thread // that has the transfer, nil when the loop has it
 	paused bool    // an upload whose lane is not read
+	flight int     // DATA of an upload since its last ACK
 	long   bool    // a lockstep read of many blocks
 	stored bool    // an upload that stands under its name
 	ended  bool

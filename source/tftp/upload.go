@@ -2,6 +2,7 @@ package tftp
 
 import (
 	"fmt"
+	"time"
 
 	"tallyman"
 	"tallyman/source/tftp/content"
@@ -10,8 +11,20 @@ import (
 // mostUploads bounds uploads at one time: each has a socket, a temporary file and memory of its own.
 const mostUploads = 4096
 
+// A window of an upload comes packet by packet, and to be woken for each costs
+// client and server more than the packet. When nothing else goes on the loop
+// rests a while midway, as network cards do, and then takes what has come at once.
+const (
+	gatherFor  = 30 * time.Microsecond
+	gatherFrom = 16 // packets that are still to come
+)
+
+// wide reports whether an upload's windows are worth gathering for.
+func (t *transfer) wide() bool { return t.grant.Window >= 2*gatherFrom }
+
 // take appends a payload to the upload.
 func (l *loop) take(t *transfer, payload []byte, last bool) *Refusal {
+	t.flight++
 	t.sink.Take(payload, last)
 	if size := t.sink.Size(); l.cfg.MaxSize > 0 && size > l.cfg.MaxSize {
 		return l.tooLarge(size)
@@ -66,6 +79,7 @@ func (l *loop) worked(j *content.Job) {
 	case j.Finished():
 		t.stored = true
 		l.settled++
+		l.narrow(t)
 		l.uploading--
 		l.perform(t, t.write.Stored(l.now))
 	default:
@@ -79,10 +93,18 @@ func (l *loop) endWrite(t *transfer, tell bool) {
 		l.settled--
 		return
 	}
+	l.narrow(t)
 	if tell {
 		a, end := t.about(), t.end()
 		l.scribe.Ended(&a, &end, t.opened)
 	}
 	t.sink.Drop()
 	l.pump(t)
+}
+
+// narrow ends the gathering for t.
+func (l *loop) narrow(t *transfer) {
+	if t.wide() {
+		l.windowed--
+	}
 }
