@@ -18,6 +18,7 @@ type swarm struct {
 	pattern  *Pattern
 	result   Result
 	epoll    int
+	ports    *ports
 	clients  []client
 	requests [][]byte // by name
 	server   unix.RawSockaddrInet4
@@ -53,7 +54,7 @@ func runMany(s Spec, gate Gate) (Result, error) {
 	}
 	defer unix.Close(epoll)
 	w := &swarm{
-		spec: s, pattern: NewPattern(), epoll: epoll, clients: make([]client, s.Clients),
+		spec: s, pattern: NewPattern(), epoll: epoll, ports: newPorts(), clients: make([]client, s.Clients),
 		server: rawAddress(s.Server), packet: make([]byte, room(s.Block)), took: make([]uint32, 0, 1<<20),
 	}
 	for _, name := range s.Names {
@@ -101,7 +102,7 @@ func (w *swarm) open(i int) error {
 		unix.Close(c.fd)
 		c.fd = -1
 	}
-	fd, err := openSocket(unix.SOCK_NONBLOCK, w.spec.ReceiveBuffer)
+	fd, err := w.ports.open(unix.SOCK_NONBLOCK, w.spec.ReceiveBuffer)
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ type single struct {
 	result  Result
 	start   time.Time
 	took    []uint32
+	ports   *ports
 	fd      int
 	in, out *batch
 	silent  int       // timeouts in a row
@@ -35,7 +36,7 @@ func runSingle(s Spec) (Result, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	count := min(max(s.Window, 1), 64)
-	c := &single{spec: s, pattern: NewPattern(), took: make([]uint32, 0, 1<<16)}
+	c := &single{spec: s, pattern: NewPattern(), ports: newPorts(), took: make([]uint32, 0, 1<<16)}
 	c.in = newBatch(count, room(s.Block))
 	c.out = newBatch(max(s.Window, 1), 0)
 	used := processorTime()
@@ -63,7 +64,7 @@ func (c *single) goesOn(n int) bool {
 
 // one makes the n-th transfer. An error is why it was not whole.
 func (c *single) one(n int) error {
-	fd, err := openSocket(0, c.spec.ReceiveBuffer)
+	fd, err := c.ports.open(0, c.spec.ReceiveBuffer)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package load
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"time"
 	"unsafe"
@@ -21,7 +22,18 @@ func rawAddress(a netip.AddrPort) unix.RawSockaddrInet4 {
 	return raw
 }
 
-func openSocket(flags, receiveBuffer int) (int, error) {
+// Clients take their ports in turn and from below the range that the kernel gives to the
+// transfers of servers (net.ipv4.ip_local_port_range, 32768 to 60999). On one machine a
+// fast run uses so many ports that a client would else get one that a server's transfer
+// had a moment ago, and hear what was meant for its predecessor.
+const firstPort, lastPort = 2048, 32767
+
+// ports opens sockets; each has the port after that of the one before.
+type ports struct{ last uint16 }
+
+func newPorts() *ports { return &ports{uint16(firstPort + rand.N(lastPort-firstPort))} }
+
+func (p *ports) open(flags, receiveBuffer int) (int, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|flags, 0)
 	if err != nil {
 		return -1, fmt.Errorf("open socket: %w", err)
@@ -32,7 +44,28 @@ func openSocket(flags, receiveBuffer int) (int, error) {
 			return -1, fmt.Errorf("set receive buffer of %d bytes: %w", receiveBuffer, err)
 		}
 	}
+	if err := p.bind(fd); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
 	return fd, nil
+}
+
+// bind takes the next port that is free.
+func (p *ports) bind(fd int) error {
+	for range lastPort - firstPort + 1 {
+		if p.last++; p.last > lastPort {
+			p.last = firstPort
+		}
+		err := unix.Bind(fd, &unix.SockaddrInet4{Port: int(p.last)})
+		if err == nil {
+			return nil
+		}
+		if err != unix.EADDRINUSE {
+			return fmt.Errorf("bind port %d: %w", p.last, err)
+		}
+	}
+	return fmt.Errorf("bind: no port from %d to %d is free", firstPort, lastPort)
 }
 
 func setReceiveTimeout(fd int, d time.Duration) error {
