@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"slices"
 	"strings"
 
 	"modernc.org/sqlite"
@@ -34,7 +35,7 @@ func dialect() sqlstore.Dialect {
 			for _, c := range sums {
 				set = append(set, c+" = "+c+" + excluded."+c)
 			}
-			return insert(table, append(keys[:len(keys):len(keys)], sums...)) +
+			return insert(table, slices.Concat(keys, sums)) +
 				" ON CONFLICT (" + strings.Join(keys, ", ") + ") DO UPDATE SET " + strings.Join(set, ", ")
 		},
 		Match: func(column, pattern string) (string, []any) { return fits + "(" + column + ", ?)", []any{pattern} },

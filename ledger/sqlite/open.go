@@ -58,8 +58,7 @@ func Open(ctx context.Context, c Config) (*Ledger, error) {
 	}
 	l := &Ledger{path: c.Path}
 	if err := l.open(ctx, c); err != nil {
-		l.closeHandles()
-		return nil, fmt.Errorf("open ledger %s: %w", c.Path, err)
+		return nil, fmt.Errorf("open ledger %s: %w", c.Path, errors.Join(err, l.closeHandles()))
 	}
 	l.Store = sqlstore.New(dialect(), l.writes, l.read)
 	return l, nil

@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pressly/goose/v3"
-
 	"tallyman"
 	"tallyman/ledger/sqlstore"
 	"tallyman/test/corpus"
@@ -135,7 +133,7 @@ func TestMigrationsAreNumberedFromOneOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var sources []*goose.Source = p.ListSources()
+	sources := p.ListSources()
 	for i, s := range sources {
 		if s.Version != int64(i+1) {
 			t.Errorf("%s has number %d, want %d", s.Path, s.Version, i+1)

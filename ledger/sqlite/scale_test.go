@@ -56,8 +56,12 @@ var ends = []struct {
 	verdict tallyman.Verdict
 	reason  tallyman.Reason
 }{
-	{860, tallyman.Complete, tallyman.FinalAck}, {60, tallyman.Refused, tallyman.NotFound}, {40, tallyman.Probe, tallyman.SizeProbe},
-	{20, tallyman.Failed, tallyman.ClientSilent}, {10, tallyman.Aborted, tallyman.ClientError}, {9, tallyman.Unproven, tallyman.DeliveredUnconfirmed},
+	{860, tallyman.Complete, tallyman.FinalAck},
+	{60, tallyman.Refused, tallyman.NotFound},
+	{40, tallyman.Probe, tallyman.SizeProbe},
+	{20, tallyman.Failed, tallyman.ClientSilent},
+	{10, tallyman.Aborted, tallyman.ClientError},
+	{9, tallyman.Unproven, tallyman.DeliveredUnconfirmed},
 	{1, tallyman.Contradicted, tallyman.AnnouncedSize},
 }
 

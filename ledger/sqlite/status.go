@@ -72,7 +72,7 @@ func (l *Ledger) Backup(ctx context.Context, path string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	if _, err := l.read.ExecContext(ctx, "VACUUM INTO ?", part); err != nil {
 		return err
 	}
@@ -90,6 +90,6 @@ func syncFolder(path string) error {
 	if err != nil {
 		return err
 	}
-	defer d.Close()
+	defer func() { _ = d.Close() }()
 	return d.Sync()
 }

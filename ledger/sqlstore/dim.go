@@ -66,27 +66,26 @@ func (d *dim[K]) forget() {
 }
 
 // open prepares the statements. The first column is the unique one.
-func (d *dim[K]) open(p *preparer, table string, most int, columns ...string) {
+func (d *dim[K]) open(ctx context.Context, p *preparer, table string, most int, columns ...string) {
 	d.table, d.known = table, newRecent[K](most)
-	d.find = p.prepare("SELECT id FROM " + table + " WHERE " + columns[0] + " = ?")
-	d.add = p.prepare(p.dialect.Insert(table, append(columns, "id")...))
-	d.newest = p.prepare("SELECT coalesce(max(id), 0) FROM " + table)
+	d.find = p.prepare(ctx, "SELECT id FROM "+table+" WHERE "+columns[0]+" = ?")
+	d.add = p.prepare(ctx, p.dialect.Insert(table, append(columns, "id")...))
+	d.newest = p.prepare(ctx, "SELECT coalesce(max(id), 0) FROM "+table)
 }
 
 // preparer prepares statements and keeps the first error.
 type preparer struct {
-	ctx     context.Context
 	conn    *sql.Conn
 	dialect *Dialect
 	all     []*sql.Stmt
 	err     error
 }
 
-func (p *preparer) prepare(query string) *sql.Stmt {
+func (p *preparer) prepare(ctx context.Context, query string) *sql.Stmt {
 	if p.err != nil {
 		return nil
 	}
-	st, err := p.conn.PrepareContext(p.ctx, p.dialect.Bind(query))
+	st, err := p.conn.PrepareContext(ctx, p.dialect.Bind(query))
 	if err != nil {
 		p.err = fmt.Errorf("prepare %q: %w", query, err)
 		return nil

@@ -18,12 +18,12 @@ type dims struct {
 	once      *recent[string] // shapes that were seen once
 }
 
-func (d *dims) open(p *preparer) {
-	d.words.open(p, "word", mostWords, "text")
-	d.files.open(p, "file", mostFiles, "name")
-	d.addresses.open(p, "address", mostAddresses, "ip", "text")
-	d.traits.open(p, "trait", mostTraits, traitColumns...)
-	d.shapes.open(p, "shape", mostShapes, "sum", "text")
+func (d *dims) open(ctx context.Context, p *preparer) {
+	d.words.open(ctx, p, "word", mostWords, "text")
+	d.files.open(ctx, p, "file", mostFiles, "name")
+	d.addresses.open(ctx, p, "address", mostAddresses, "ip", "text")
+	d.traits.open(ctx, p, "trait", mostTraits, traitColumns...)
+	d.shapes.open(ctx, p, "shape", mostShapes, "sum", "text")
 	d.once = newRecent[string](mostShapes)
 }
 
@@ -82,7 +82,7 @@ func (d *dims) details(ctx context.Context, facts string) (id, text any, err err
 	if facts == "" {
 		return nil, nil, nil
 	}
-	shape, numbers, ok := shapeOf(facts, nil)
+	shape, numbers, ok := shapeOf(facts)
 	if !ok {
 		return nil, []byte(facts), nil
 	}

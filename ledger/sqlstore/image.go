@@ -83,35 +83,27 @@ func (s *Store) daysOf(ctx context.Context, of rollup.Series) ([]int64, error) {
 
 // readImage reads a day of a series together with the transaction that it is as of.
 func (s *Store) readImage(ctx context.Context, d rollup.DayOfSeries) (*rollup.Image, error) {
-	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	i := &rollup.Image{}
+	err := s.view(ctx, func(tx *sql.Tx) error {
+		if err := tx.QueryRowContext(ctx, "SELECT commits FROM ledger").Scan(&i.AsOf); err != nil {
+			return err
+		}
+		return s.eachCell(ctx, tx, d, i.Put)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read roll-ups: %w", err)
 	}
-	defer tx.Rollback()
-	i := &rollup.Image{}
-	if err := tx.QueryRowContext(ctx, "SELECT commits FROM ledger").Scan(&i.AsOf); err != nil {
-		return nil, fmt.Errorf("read ledger: %w", err)
-	}
-	err = s.eachCell(ctx, tx, d, i.Put)
-	return i, err
+	return i, nil
 }
 
 func (s *Store) eachCell(ctx context.Context, tx *sql.Tx, d rollup.DayOfSeries, f func(rollup.Cell, rollup.Count)) error {
 	from, to := d.Series.Slots(d.Day)
-	rows, err := tx.QueryContext(ctx, s.dialect.Bind(
-		"SELECT slot, item, verdict, direction, transfers, bytes, searches FROM rollup WHERE series = ? AND slot >= ? AND slot < ?"),
-		int64(d.Series), from, to)
-	if err != nil {
-		return fmt.Errorf("read roll-ups: %w", err)
-	}
-	defer rows.Close()
 	at := rollup.Cell{Series: d.Series}
 	var c rollup.Count
-	for rows.Next() {
-		if err := rows.Scan(&at.Slot, &at.Item, &at.Verdict, &at.Direction, &c.Transfers, &c.Bytes, &c.Searches); err != nil {
-			return fmt.Errorf("read roll-ups: %w", err)
-		}
+	query := "SELECT slot, item, verdict, direction, transfers, bytes, searches FROM rollup WHERE series = ? AND slot >= ? AND slot < ?"
+	return s.dialect.ask(ctx, tx, query, []any{int64(d.Series), from, to}, func(scan scanner) error {
+		err := scan(&at.Slot, &at.Item, &at.Verdict, &at.Direction, &c.Transfers, &c.Bytes, &c.Searches)
 		f(at, c)
-	}
-	return rows.Err()
+		return err
+	})
 }

@@ -94,12 +94,11 @@ func (s *Store) Transfer(ctx context.Context, id tallyman.UUID) (*tallyman.Trans
 	if err != nil {
 		return nil, err
 	}
-	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return nil, fmt.Errorf("read transfer %s: %w", id, err)
-	}
-	defer tx.Rollback()
-	found, err := s.rows(ctx, tx, where.Of("t.key = ?", key), 1, true)
+	var found []found
+	err = s.view(ctx, func(tx *sql.Tx) (err error) {
+		found, err = s.rows(ctx, tx, where.Of("t.key = ?", key), 1, true)
+		return err
+	})
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("read transfer %s: %w", id, err)
@@ -152,11 +151,10 @@ func (s *Store) recentPlaces(ctx context.Context, since int64) ([]place, error) 
 	return out, err
 }
 
-func (s *Store) pageAt(ctx context.Context, places []place) ([]found, error) {
-	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return nil, err
-	}
-	defer tx.Rollback()
-	return s.rowsAt(ctx, tx, places, true)
+func (s *Store) pageAt(ctx context.Context, places []place) (page []found, err error) {
+	err = s.view(ctx, func(tx *sql.Tx) (err error) {
+		page, err = s.rowsAt(ctx, tx, places, true)
+		return err
+	})
+	return page, err
 }

@@ -23,21 +23,23 @@ func (p place) compare(q place) int {
 }
 
 // page reads the next n rows, all as of one moment.
-func (s *Store) page(ctx context.Context, p *plan, beyond place, n int, evidence bool) ([]found, error) {
-	if p.lanes != nil && len(p.lanes) == 0 {
-		return nil, nil
-	}
-	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return nil, err
-	}
-	defer tx.Rollback()
-	switch {
-	case p.lanes == nil:
-		return s.rows(ctx, tx, p.where(where.Always, beyond), n, evidence)
-	case len(p.lanes) == 1 && p.lanes[0].values == 1:
-		return s.rows(ctx, tx, p.where(p.lanes[0].Condition, beyond), n, evidence)
-	}
+func (s *Store) page(ctx context.Context, p *plan, beyond place, n int, evidence bool) (page []found, err error) {
+	err = s.view(ctx, func(tx *sql.Tx) (err error) {
+		switch {
+		case p.lanes == nil:
+			page, err = s.rows(ctx, tx, p.where(where.Always, beyond), n, evidence)
+		case len(p.lanes) == 1 && p.lanes[0].values == 1:
+			page, err = s.rows(ctx, tx, p.where(p.lanes[0].Condition, beyond), n, evidence)
+		case len(p.lanes) > 0:
+			page, err = s.pageOf(ctx, tx, p, beyond, n, evidence)
+		}
+		return err
+	})
+	return page, err
+}
+
+// pageOf takes the newest n of what the lanes hold.
+func (s *Store) pageOf(ctx context.Context, tx *sql.Tx, p *plan, beyond place, n int, evidence bool) ([]found, error) {
 	var places []place
 	for _, l := range p.lanes {
 		found, err := s.newestOf(ctx, tx, p, l, beyond, n)
@@ -68,7 +70,7 @@ func (s *Store) newestOf(ctx context.Context, tx *sql.Tx, p *plan, l lane, beyon
 		last := from <= p.from
 		// The plus keeps the planner from walking all rows for the sake of their order.
 		found, err := s.places(ctx, tx, "WHERE "+c.SQL+" AND t.start > ? ORDER BY +t.start DESC, t.key DESC LIMIT ?",
-			append(c.Args[:len(c.Args):len(c.Args)], max(from, p.from-1), n))
+			append(slices.Clip(c.Args), max(from, p.from-1), n))
 		if err != nil || len(found) == n || last {
 			return found, err
 		}
@@ -105,7 +107,7 @@ func (s *Store) window(ctx context.Context, tx *sql.Tx, l lane, beyond place, n 
 }
 
 func (s *Store) places(ctx context.Context, tx *sql.Tx, tail string, args []any) (places []place, err error) {
-	err = s.queryOn(ctx, tx, "SELECT t.start, t.key FROM transfer t "+tail, args, func(scan scanner) error {
+	err = s.dialect.ask(ctx, tx, "SELECT t.start, t.key FROM transfer t "+tail, args, func(scan scanner) error {
 		var at place
 		err := scan(&at.at, &at.key)
 		places = append(places, at)
@@ -121,7 +123,7 @@ func (s *Store) rows(ctx context.Context, tx *sql.Tx, c where.Condition, n int, 
 		query = "SELECT " + selected + ", e.body FROM " + joinedTables + " LEFT JOIN evidence e ON e.key = t.key"
 	}
 	var out []found
-	err := s.queryOn(ctx, tx, query+" WHERE "+c.SQL+inOrder, append(c.Args, n), func(scan scanner) error {
+	err := s.dialect.ask(ctx, tx, query+" WHERE "+c.SQL+inOrder, append(c.Args, n), func(scan scanner) error {
 		f, err := scanTransfer(scan, evidence)
 		out = append(out, f)
 		return err

@@ -149,6 +149,7 @@ func (s *Store) termLanes(ctx context.Context, t tallyman.Term) ([]lane, tallyma
 			}
 		}
 		return oddLanes(n), t, nil
+	default: // no index
 	}
 	if lanes == nil || err != nil {
 		return nil, t, err
@@ -185,7 +186,7 @@ func oddLanes(verdicts []int64) []lane {
 func (s *Store) idLanes(ctx context.Context, column, table string, c where.Condition) ([]lane, error) {
 	var ids []int64
 	query := "SELECT id FROM " + table + " WHERE " + c.SQL + " LIMIT ?"
-	err := s.query(ctx, query, append(c.Args[:len(c.Args):len(c.Args)], mostSeeks+1), func(scan scanner) error {
+	err := s.query(ctx, query, append(slices.Clip(c.Args), mostSeeks+1), func(scan scanner) error {
 		var id int64
 		err := scan(&id)
 		ids = append(ids, id)

@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -125,24 +126,21 @@ func (p *pruner) bySize(ctx context.Context) error {
 
 // transfers deletes the oldest transfers that start before the time, with their evidence.
 func (p *pruner) transfers(ctx context.Context, w *writer, before int64) (int64, error) {
-	rows, err := w.conn.QueryContext(ctx, p.store.dialect.Bind(
-		"SELECT key, start, file FROM transfer WHERE start < ? AND +verdict <> ? ORDER BY start LIMIT ?"), before, int64(tallyman.Active), pruneStep)
+	var keys []int64
+	var floor int64
+	query := "SELECT key, start, file FROM transfer WHERE start < ? AND +verdict <> ? ORDER BY start LIMIT ?"
+	err := w.dialect.ask(ctx, w.conn, query, []any{before, int64(tallyman.Active), pruneStep}, func(scan scanner) error {
+		var key, file int64
+		err := scan(&key, &floor, &file)
+		keys = append(keys, key)
+		p.files[file] = struct{}{}
+		return err
+	})
 	if err != nil {
 		return 0, fmt.Errorf("read old transfers: %w", err)
 	}
-	defer rows.Close()
-	var keys []int64
-	var floor int64
-	for rows.Next() {
-		var key, file int64
-		if err := rows.Scan(&key, &floor, &file); err != nil {
-			return 0, fmt.Errorf("read old transfers: %w", err)
-		}
-		keys = append(keys, key)
-		p.files[file] = struct{}{}
-	}
-	if err := rows.Err(); err != nil || len(keys) == 0 {
-		return 0, err
+	if len(keys) == 0 {
+		return 0, nil
 	}
 	// What was pruned may come again, from a spool that did not hear of it: it must not be counted twice.
 	w.rows.floor = max(w.rows.floor, floor+1)
@@ -181,56 +179,68 @@ func (w *writer) pruneEvents(ctx context.Context, before int64) (total int64, er
 
 func (w *writer) oldKeys(ctx context.Context, table, by string, before int64) (keys []int64, err error) {
 	query := "SELECT key FROM " + table + " WHERE " + by + " < ? ORDER BY " + by + " LIMIT ?"
-	rows, err := w.conn.QueryContext(ctx, w.bindSQL(query), before, pruneStep)
+	err = w.dialect.ask(ctx, w.conn, query, []any{before, pruneStep}, func(scan scanner) error {
+		var key int64
+		err := scan(&key)
+		keys = append(keys, key)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read old rows of %s: %w", table, err)
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var key int64
-		if err := rows.Scan(&key); err != nil {
-			return nil, fmt.Errorf("read old rows of %s: %w", table, err)
-		}
-		keys = append(keys, key)
-	}
-	return keys, rows.Err()
+	return keys, nil
 }
 
 // remove deletes rows. A row that stands behind its own key, because that was taken, moves up: otherwise it would not be found any more.
 func (w *writer) remove(ctx context.Context, table string, keys []int64, evidence bool) error {
-	p := &preparer{ctx: ctx, conn: w.conn, dialect: w.dialect}
+	p := &preparer{conn: w.conn, dialect: w.dialect}
 	defer p.close()
-	drop, next := p.prepare("DELETE FROM "+table+" WHERE key = ?"), p.prepare("SELECT id FROM "+table+" WHERE key = ?")
-	shift := p.prepare("UPDATE " + table + " SET key = ? WHERE key = ?")
+	r := remover{evidence: evidence, w: w}
+	r.drop = p.prepare(ctx, "DELETE FROM "+table+" WHERE key = ?")
+	r.next = p.prepare(ctx, "SELECT id FROM "+table+" WHERE key = ?")
+	r.shift = p.prepare(ctx, "UPDATE "+table+" SET key = ? WHERE key = ?")
 	if p.err != nil {
 		return p.err
 	}
-	slices.SortFunc(keys, func(a, b int64) int { return int(max(-1, min(1, b-a))) }) // what moves up has been dealt with
+	slices.SortFunc(keys, func(a, b int64) int { return cmp.Compare(b, a) }) // so that what moves up stays
 	for _, key := range keys {
-		if _, err := drop.ExecContext(ctx, key); err != nil {
+		if err := r.remove(ctx, key); err != nil {
 			return fmt.Errorf("delete from %s: %w", table, err)
-		}
-		if evidence {
-			if _, err := w.dropEvidence.ExecContext(ctx, key); err != nil {
-				return fmt.Errorf("delete evidence: %w", err)
-			}
-		}
-		for ; ; key++ {
-			var id []byte
-			err := next.QueryRowContext(ctx, key+1).Scan(&id)
-			if errors.Is(err, sql.ErrNoRows) || err == nil && keyOf(tallyman.UUID(id)) > key {
-				break
-			}
-			if err == nil {
-				_, err = shift.ExecContext(ctx, key, key+1)
-			}
-			if err == nil && evidence {
-				_, err = w.shiftEvidence.ExecContext(ctx, key, key+1)
-			}
-			if err != nil {
-				return fmt.Errorf("move up in %s: %w", table, err)
-			}
 		}
 	}
 	return nil
+}
+
+// remover deletes rows of one table.
+type remover struct {
+	w                 *writer
+	evidence          bool // its rows have evidence
+	drop, next, shift *sql.Stmt
+}
+
+func (r *remover) remove(ctx context.Context, key int64) error {
+	if _, err := r.drop.ExecContext(ctx, key); err != nil {
+		return err
+	}
+	if r.evidence {
+		if _, err := r.w.dropEvidence.ExecContext(ctx, key); err != nil {
+			return err
+		}
+	}
+	for ; ; key++ {
+		var id []byte
+		err := r.next.QueryRowContext(ctx, key+1).Scan(&id)
+		if errors.Is(err, sql.ErrNoRows) || err == nil && keyOf(tallyman.UUID(id)) > key {
+			return nil
+		}
+		if err == nil {
+			_, err = r.shift.ExecContext(ctx, key, key+1)
+		}
+		if err == nil && r.evidence {
+			_, err = r.w.shiftEvidence.ExecContext(ctx, key, key+1)
+		}
+		if err != nil {
+			return err
+		}
+	}
 }

@@ -31,48 +31,49 @@ type Difference struct {
 }
 
 // Recount counts the rows that start in the UTC day and compares with the roll-ups, both as of one moment.
-func (s *Store) Recount(ctx context.Context, day time.Time) (Recount, error) {
+func (s *Store) Recount(ctx context.Context, day time.Time) (r Recount, err error) {
 	n := rollup.DayOf(micros(day))
-	r := Recount{Day: moment(n * rollup.Day)}
-	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return r, fmt.Errorf("recount: %w", err)
-	}
-	defer tx.Rollback()
-	var lowest int64
-	if err := tx.QueryRowContext(ctx, "SELECT floor FROM ledger").Scan(&lowest); err != nil {
-		return r, fmt.Errorf("recount: %w", err)
-	}
-	r.Pruned = lowest > n*rollup.Day
-	counted, err := s.count(ctx, tx, n, &r)
-	if err != nil {
-		return r, fmt.Errorf("recount: %w", err)
-	}
-	stored := map[rollup.Cell]rollup.Count{}
-	for of := rollup.ByHour; of <= rollup.ByFile; of++ {
-		if err := s.eachCell(ctx, tx, rollup.DayOfSeries{Series: of, Day: n}, func(at rollup.Cell, c rollup.Count) { stored[at] = c }); err != nil {
-			return r, fmt.Errorf("recount: %w", err)
+	r.Day = moment(n * rollup.Day)
+	stored, counted := map[rollup.Cell]rollup.Count{}, rollup.Change{}
+	err = s.view(ctx, func(tx *sql.Tx) (err error) {
+		var lowest, cut int64
+		if err := tx.QueryRowContext(ctx, "SELECT floor FROM ledger").Scan(&lowest); err != nil {
+			return err
 		}
+		r.Pruned = lowest > n*rollup.Day
+		if counted, err = s.count(ctx, tx, n, &r); err != nil {
+			return err
+		}
+		for of := rollup.ByHour; of <= rollup.ByFile; of++ {
+			if err := s.eachCell(ctx, tx, rollup.DayOfSeries{Series: of, Day: n}, func(at rollup.Cell, c rollup.Count) { stored[at] = c }); err != nil {
+				return err
+			}
+		}
+		if err := tx.QueryRowContext(ctx, s.dialect.Bind("SELECT count(*) FROM rollup_cut WHERE slot = ?"), n).Scan(&cut); err != nil {
+			return err
+		}
+		if cut > 0 {
+			maps.DeleteFunc(counted, func(at rollup.Cell, _ rollup.Count) bool {
+				_, kept := stored[at]
+				return at.Series == rollup.ByFile && !kept
+			})
+		}
+		return nil
+	})
+	if err == nil {
+		err = s.compare(ctx, &r, stored, counted)
 	}
-	var cut int64
-	row := tx.QueryRowContext(ctx, s.dialect.Bind("SELECT count(*) FROM rollup_cut WHERE slot = ?"), n)
-	if err := row.Scan(&cut); err != nil {
+	if err != nil {
 		return r, fmt.Errorf("recount: %w", err)
 	}
-	if cut > 0 {
-		maps.DeleteFunc(counted, func(at rollup.Cell, _ rollup.Count) bool {
-			_, kept := stored[at]
-			return at.Series == rollup.ByFile && !kept
-		})
-	}
-	return r, s.compare(ctx, &r, stored, counted)
+	return r, nil
 }
 
 // count counts the rows of a day as the writer does.
 func (s *Store) count(ctx context.Context, tx *sql.Tx, day int64, r *Recount) (rollup.Change, error) {
 	ch := rollup.Change{}
 	query := "SELECT start, host, proto, op, verdict, flags, client, file, bytes FROM transfer WHERE merged IS NULL AND start >= ? AND start < ?"
-	err := s.queryOn(ctx, tx, query, []any{day * rollup.Day, (day + 1) * rollup.Day}, func(scan scanner) error {
+	err := s.dialect.ask(ctx, tx, query, []any{day * rollup.Day, (day + 1) * rollup.Day}, func(scan scanner) error {
 		var n rollup.Entry
 		var flags int64
 		var bytes sql.NullInt64
@@ -103,7 +104,7 @@ func (s *Store) compare(ctx context.Context, r *Recount, stored, counted map[rol
 		slices.Sort(list)
 		found, err := s.names(ctx, of, slices.Compact(list))
 		if err != nil {
-			return fmt.Errorf("recount: %w", err)
+			return err
 		}
 		names[of] = found
 	}

@@ -29,6 +29,9 @@ var columns = []string{
 	"trait", "login", "pid", "proc_start", "shape", "details", "key",
 }
 
+// indexed are the columns that rarely change and cost an index a write when they do.
+var indexed = []string{"start", "client", "file"}
+
 // trait is what many transfers have in common.
 type trait struct {
 	user, whoWhy, exe, software, session, toClass, device, root, witnesses, against, tags, reason string

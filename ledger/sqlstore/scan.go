@@ -38,7 +38,7 @@ type rawRow struct {
 	port, serverPort                                   uint16
 	name, path, newPath, digest, login, shape, details sql.RawBytes
 	user, whoWhy, exe, software, session               sql.RawBytes
-	toClass, device, root, for_, against, tags         sql.RawBytes
+	toClass, device, root, witnesses, against, tags    sql.RawBytes
 	otherReason, body                                  sql.RawBytes
 }
 
@@ -48,7 +48,7 @@ func scanTransfer(scan scanner, evidence bool) (found, error) {
 	to := []any{
 		&r.key, &r.id, &t.Rev, &r.merged, &r.start, &r.took, &r.seen, &r.host, &r.proto, &t.Op, &t.Judgement.Verdict, &r.reason, &t.Content,
 		&r.flags, &r.client, &r.port, &r.server, &r.serverPort, &r.name, &r.path, &r.newPath, &r.expected, &r.bytes, &r.digest,
-		&r.user, &r.whoWhy, &r.exe, &r.software, &r.session, &r.toClass, &r.device, &r.root, &r.for_, &r.against, &r.tags, &r.otherReason,
+		&r.user, &r.whoWhy, &r.exe, &r.software, &r.session, &r.toClass, &r.device, &r.root, &r.witnesses, &r.against, &r.tags, &r.otherReason,
 		&r.login, &t.Proc.PID, &t.Proc.Start, &r.shape, &r.details,
 	}
 	if evidence {
@@ -95,7 +95,7 @@ func (r *rawRow) into(t *tallyman.Transfer) (err error) {
 	}
 	t.User, t.WhoWhy, t.Exe, t.Software = string(r.user), string(r.whoWhy), string(r.exe), string(r.software)
 	t.Session, t.ToClass, t.Device = string(r.session), string(r.toClass), string(r.device)
-	t.Judgement.For, t.Judgement.Against, t.Tags = split(string(r.for_)), split(string(r.against)), split(string(r.tags))
+	t.Judgement.For, t.Judgement.Against, t.Tags = split(string(r.witnesses)), split(string(r.against)), split(string(r.tags))
 	t.Judgement.Reason = reasonOf(r.reason, r.otherReason)
 	t.Expected, t.Bytes = orUnknown(r.expected), orUnknown(r.bytes)
 	t.Digest = digestOf(r.digest)

@@ -14,7 +14,7 @@ const mostDigits = 18
 
 // shapeOf takes the numbers out of protocol facts. Servers tell the same facts of each transfer and other numbers: the shape is stored once, and a
 // row holds a few bytes. A text with a hole of its own has no shape.
-func shapeOf(facts string, numbers []byte) (shape string, _ []byte, ok bool) {
+func shapeOf(facts string) (shape string, numbers []byte, ok bool) {
 	if strings.IndexByte(facts, hole) >= 0 {
 		return "", nil, false
 	}

@@ -130,6 +130,7 @@ func (s *Store) names(ctx context.Context, of rollup.Series, items []int64) (map
 		table, column = "address", "ip"
 	case rollup.ByFile:
 		table, column = "file", "name"
+	case rollup.ByHour, rollup.ByHost:
 	}
 	out := make(map[int64]string, len(items))
 	for part := range slices.Chunk(items, 500) {

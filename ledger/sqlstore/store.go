@@ -169,26 +169,37 @@ const noFloor = -9000000000000000000
 // scanner reads the columns of the current row.
 type scanner func(to ...any) error
 
-// query calls each for every row of a question to the readers.
-func (s *Store) query(ctx context.Context, query string, args []any, each func(scanner) error) error {
-	return s.queryOn(ctx, s.read, query, args, each)
-}
-
-// asker is a database or a transaction.
+// asker is a database, a connection or a transaction.
 type asker interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-func (s *Store) queryOn(ctx context.Context, on asker, query string, args []any, each func(scanner) error) error {
-	rows, err := on.QueryContext(ctx, s.dialect.Bind(query), args...)
+// ask calls each for every row of the answer.
+func (d *Dialect) ask(ctx context.Context, on asker, query string, args []any, each func(scanner) error) error {
+	rows, err := on.QueryContext(ctx, d.Bind(query), args...)
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		if err := each(rows.Scan); err != nil {
 			return err
 		}
 	}
 	return rows.Err()
+}
+
+// query asks the readers.
+func (s *Store) query(ctx context.Context, query string, args []any, each func(scanner) error) error {
+	return s.dialect.ask(ctx, s.read, query, args, each)
+}
+
+// view runs questions that must see one moment of the ledger.
+func (s *Store) view(ctx context.Context, do func(*sql.Tx) error) error {
+	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	return do(tx)
 }

@@ -131,14 +131,15 @@ func (w *writer) replace(ctx context.Context, a tallyman.Agent, t *tallyman.Tran
 			return err
 		}
 	}
-	st, args := w.move, append(w.args, key)
+	st, args := w.move, slices.Concat(w.args, []any{key})
 	if n.Start == old.Start && n.Client == old.Client && n.File == old.File {
-		st, args = w.revise, slices.Clone(args)
-		for i := len(columns) - 1; i >= 0; i-- {
-			if c := columns[i]; c == "start" || c == "client" || c == "file" {
-				args = slices.Delete(args, i, i+1)
+		st, args = w.revise, args[:0]
+		for i, c := range columns[:len(columns)-1] {
+			if !slices.Contains(indexed, c) {
+				args = append(args, w.args[i])
 			}
 		}
+		args = append(args, key)
 	}
 	if _, err := st.ExecContext(ctx, args...); err != nil {
 		return fmt.Errorf("revise transfer %s: %w", t.ID, err)
@@ -154,7 +155,7 @@ func (w *writer) keepEvidence(ctx context.Context, t *tallyman.Transfer, key int
 	if err != nil {
 		return fmt.Errorf("read evidence of %s: %w", t.ID, err)
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		found, err := scanTransfer(rows.Scan, true)
 		if err != nil {

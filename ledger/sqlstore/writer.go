@@ -63,34 +63,34 @@ func (s *Store) openWriter(ctx context.Context) (*writer, error) {
 		w.reasons[r] = int64(i + 1)
 	}
 	d := w.dialect
-	p := &preparer{ctx: ctx, conn: conn, dialect: d}
-	w.begin, w.commit = p.prepare(d.Begin), p.prepare("COMMIT")
-	w.ledger = p.prepare("SELECT commits, transfers, events, floor, late FROM ledger")
-	w.setLedger = p.prepare("UPDATE ledger SET commits = ?, transfers = ?, events = ?, floor = ?, late = ?")
-	w.insert = p.prepare(d.Insert("transfer", columns...))
-	w.stored = p.prepare("SELECT id, rev, merged, start, host, proto, op, verdict, flags, client, file, bytes FROM transfer WHERE key = ?")
-	w.revise = p.prepare(update(columns, "start", "client", "file"))
-	w.move = p.prepare(update(columns))
-	w.addEvidence = p.prepare(d.Insert("evidence", "body", "key"))
-	w.putEvidence = p.prepare(d.Put("evidence", "key", "body"))
-	w.getEvidence = p.prepare("SELECT " + selected + ", e.body FROM " + joinedTables + " JOIN evidence e ON e.key = t.key WHERE t.key = ?")
-	w.addEvent, w.eventID = p.prepare(d.Insert("event", eventColumns...)), p.prepare("SELECT id FROM event WHERE key = ?")
-	w.addGap, w.gapID = p.prepare(d.Insert("gap", gapColumns...)), p.prepare("SELECT id FROM gap WHERE key = ?")
-	w.addFinding, w.findingID = p.prepare(d.Insert("finding", findingColumns...)), p.prepare("SELECT id FROM finding WHERE key = ?")
-	w.getAgent = p.prepare("SELECT id, epoch, seq FROM agent WHERE agent = ?")
-	w.nameAgent = p.prepare("SELECT agent FROM agent WHERE id = ?")
-	w.newestAgent = p.prepare("SELECT coalesce(max(id), 0) FROM agent")
-	w.addAgent = p.prepare(d.Insert("agent", "agent", "epoch", "seq", "id"))
-	w.setSeq = p.prepare("UPDATE agent SET epoch = ?, seq = ? WHERE id = ?")
+	p := &preparer{conn: conn, dialect: d}
+	w.begin, w.commit = p.prepare(ctx, d.Begin), p.prepare(ctx, "COMMIT")
+	w.ledger = p.prepare(ctx, "SELECT commits, transfers, events, floor, late FROM ledger")
+	w.setLedger = p.prepare(ctx, "UPDATE ledger SET commits = ?, transfers = ?, events = ?, floor = ?, late = ?")
+	w.insert = p.prepare(ctx, d.Insert("transfer", columns...))
+	w.stored = p.prepare(ctx, "SELECT id, rev, merged, start, host, proto, op, verdict, flags, client, file, bytes FROM transfer WHERE key = ?")
+	w.revise = p.prepare(ctx, update(indexed))
+	w.move = p.prepare(ctx, update(nil))
+	w.addEvidence = p.prepare(ctx, d.Insert("evidence", "body", "key"))
+	w.putEvidence = p.prepare(ctx, d.Put("evidence", "key", "body"))
+	w.getEvidence = p.prepare(ctx, "SELECT "+selected+", e.body FROM "+joinedTables+" JOIN evidence e ON e.key = t.key WHERE t.key = ?")
+	w.addEvent, w.eventID = p.prepare(ctx, d.Insert("event", eventColumns...)), p.prepare(ctx, "SELECT id FROM event WHERE key = ?")
+	w.addGap, w.gapID = p.prepare(ctx, d.Insert("gap", gapColumns...)), p.prepare(ctx, "SELECT id FROM gap WHERE key = ?")
+	w.addFinding, w.findingID = p.prepare(ctx, d.Insert("finding", findingColumns...)), p.prepare(ctx, "SELECT id FROM finding WHERE key = ?")
+	w.getAgent = p.prepare(ctx, "SELECT id, epoch, seq FROM agent WHERE agent = ?")
+	w.nameAgent = p.prepare(ctx, "SELECT agent FROM agent WHERE id = ?")
+	w.newestAgent = p.prepare(ctx, "SELECT coalesce(max(id), 0) FROM agent")
+	w.addAgent = p.prepare(ctx, d.Insert("agent", "agent", "epoch", "seq", "id"))
+	w.setSeq = p.prepare(ctx, "UPDATE agent SET epoch = ?, seq = ? WHERE id = ?")
 	keys := []string{"series", "slot", "item", "verdict", "direction"}
-	w.addCell = p.prepare(d.Add("rollup", keys, []string{"transfers", "bytes", "searches"}))
-	w.moveCell = p.prepare("UPDATE rollup SET transfers = transfers + ?, bytes = bytes + ?, searches = searches + ? WHERE " +
-		strings.Join(keys, " = ? AND ") + " = ?")
-	w.dropCell = p.prepare("DELETE FROM rollup WHERE series = ? AND slot = ? AND item = ?")
-	w.dropEvidence = p.prepare("DELETE FROM evidence WHERE key = ?")
-	w.shiftEvidence = p.prepare("UPDATE evidence SET key = ? WHERE key = ?")
-	w.dropFile = p.prepare("DELETE FROM file WHERE id = ? AND NOT EXISTS (SELECT 1 FROM transfer WHERE file = ?)")
-	w.dims.open(p)
+	w.addCell = p.prepare(ctx, d.Add("rollup", keys, []string{"transfers", "bytes", "searches"}))
+	w.moveCell = p.prepare(ctx, "UPDATE rollup SET transfers = transfers + ?, bytes = bytes + ?, searches = searches + ? WHERE "+
+		strings.Join(keys, " = ? AND ")+" = ?")
+	w.dropCell = p.prepare(ctx, "DELETE FROM rollup WHERE series = ? AND slot = ? AND item = ?")
+	w.dropEvidence = p.prepare(ctx, "DELETE FROM evidence WHERE key = ?")
+	w.shiftEvidence = p.prepare(ctx, "UPDATE evidence SET key = ? WHERE key = ?")
+	w.dropFile = p.prepare(ctx, "DELETE FROM file WHERE id = ? AND NOT EXISTS (SELECT 1 FROM transfer WHERE file = ?)")
+	w.dims.open(ctx, p)
 	if w.all = p.all; p.err != nil {
 		w.close()
 		return nil, p.err
@@ -98,16 +98,16 @@ func (s *Store) openWriter(ctx context.Context) (*writer, error) {
 	return w, nil
 }
 
-// update is a statement that sets the columns, but for the key and those that did not change: a column in the list costs its index a
-// write even if its value stays.
-func update(columns []string, without ...string) string {
+// update is a statement that sets the columns but for the key and those that did not change: a column in the list costs its index a write even if
+// its value stays.
+func update(without []string) string {
 	var set []string
 	for _, c := range columns[:len(columns)-1] {
 		if !slices.Contains(without, c) {
 			set = append(set, c+" = ?")
 		}
 	}
-	return "UPDATE transfer SET " + strings.Join(set, ", ") + " WHERE " + columns[len(columns)-1] + " = ?"
+	return "UPDATE transfer SET " + strings.Join(set, ", ") + " WHERE key = ?"
 }
 
 // close gives the connection back. An open transaction is undone.
@@ -161,30 +161,25 @@ func (w *writer) relearn(ctx context.Context) error {
 	w.dims.forget()
 	w.agents = map[tallyman.Agent]watermark{}
 	w.cut = map[int64]bool{}
-	rows, err := w.conn.QueryContext(ctx, "SELECT slot FROM rollup_cut")
+	err := w.dialect.ask(ctx, w.conn, "SELECT slot FROM rollup_cut", nil, func(scan scanner) error {
+		var day int64
+		err := scan(&day)
+		w.cut[day] = true
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("read cut days: %w", err)
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var day int64
-		if err := rows.Scan(&day); err != nil {
-			return fmt.Errorf("read cut days: %w", err)
-		}
-		w.cut[day] = true
-	}
-	return rows.Err()
+	return nil
 }
 
 // flush writes the cells that the transaction changed.
 func (w *writer) flush(ctx context.Context) error {
 	for _, at := range w.change.Ordered() {
 		c := w.change[at]
-		keys := []any{int64(at.Series), at.Slot, at.Item, int64(at.Verdict), int64(at.Direction)}
-		sums := []any{c.Transfers, c.Bytes, c.Searches}
-		st, args := w.addCell, append(keys, sums...)
+		st, args := w.addCell, []any{int64(at.Series), at.Slot, at.Item, int64(at.Verdict), int64(at.Direction), c.Transfers, c.Bytes, c.Searches}
 		if at.Series == rollup.ByFile && w.cut[at.Slot] {
-			st, args = w.moveCell, append(sums, keys...)
+			st, args = w.moveCell, slices.Concat(args[5:], args[:5])
 		}
 		there, err := affected(st.ExecContext(ctx, args...))
 		if err != nil {

@@ -28,7 +28,7 @@ func inOrder(list []*tallyman.Transfer, q tallyman.Query) map[tallyman.UUID]bool
 // answers compares a ledger with package query, which defines the language.
 func answers(t *testing.T, open Open) {
 	l := open(t)
-	list := drawn(t, 300)
+	list := drawn(300)
 	for i, tr := range list {
 		write(t, l, uint64(i+1), tr)
 	}
@@ -116,7 +116,7 @@ func term(t *rapid.T) tallyman.Term {
 // pages reads page by page while another goroutine writes newer and older records and revises those that are read.
 func pages(t *testing.T, open Open) {
 	l := open(t)
-	list := drawn(t, 200)
+	list := drawn(200)
 	for i, tr := range list {
 		write(t, l, uint64(i+1), tr)
 	}

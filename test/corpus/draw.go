@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"time"
 
 	"pgregory.net/rapid"
@@ -92,7 +93,7 @@ func (d *Drawer) judge(t *rapid.T, tr *tallyman.Transfer) {
 	tr.NewPath, tr.ToClass, tr.Device = pick("new", "", "/new/\xff"), pick("class", "", "removable"), pick("device", "", "usb:1")
 	tr.Expected, tr.Bytes = rapid.Int64Range(-1, 3000).Draw(t, "expected"), rapid.Int64Range(-1, 3000).Draw(t, "bytes")
 	tr.Tags = slices.Clone(rapid.SampledFrom([][]string{nil, {"a"}, {"a", "b, c"}}).Draw(t, "tags"))
-	tr.Details = pick("details", "", `{"blksize":1428}`, `{"retransmits":`+fmt.Sprint(d.seq)+`}`, `{"search":"pxelinux.cfg/default"}`,
+	tr.Details = pick("details", "", `{"blksize":1428}`, `{"retransmits":`+strconv.FormatUint(d.seq, 10)+`}`, `{"search":"pxelinux.cfg/default"}`,
 		`{"options":{"search":"x"}}`, `{"text":"\"search\":"}`)
 	tr.Content = rapid.SampledFrom([]tallyman.Content{tallyman.NoContent, tallyman.Full, tallyman.Partial}).Draw(t, "content")
 	tr.Digest = tallyman.Digest(pick("digest", "", "sha256:"+hexOf(1), "sha256:"+hexOf(2), "md5:d41d8cd98f00b204e9800998ecf8427e", "sha256:short"))

@@ -24,6 +24,7 @@ func (t *Tally) Add(at Cell, c Count) {
 		t.up += c.Transfers
 	case Download:
 		t.down += c.Transfers
+	case Neither:
 	}
 	if v := int(at.Verdict); v > 0 && v <= int(tallyman.Contradicted) {
 		if t.verdicts == nil {
@@ -54,46 +55,73 @@ func (t *Tally) Stat(key string) tallyman.Stat {
 	return st
 }
 
-// denseItems is the size of the part of Tallies.place that is a plain slice: ids of dimensions are small numbers.
-const denseItems = 1 << 22
+const (
+	// denseItems is the size of the part of Tallies.place that is a plain slice: ids of dimensions are small numbers.
+	denseItems = 1 << 22
+	// Rows are made in blocks, which are never copied: the first one is small, the others grow.
+	firstBlock, mostBlock = 1 << 5, 1 << 12
+)
 
 // Tallies adds up by item.
 type Tallies struct {
-	rows  []Tally
-	place []int32 // item -> its row plus one
-	rest  map[int64]int32
+	blocks [][]Tally
+	place  []*Tally // by item
+	rest   map[int64]*Tally
 }
 
-// Of is the row of an item, until the next row is made.
+// Of is the row of an item.
 func (s *Tallies) Of(item int64) *Tally {
+	if item >= 0 && item < int64(len(s.place)) {
+		if t := s.place[item]; t != nil {
+			return t
+		}
+	}
+	return s.add(item)
+}
+
+func (s *Tallies) add(item int64) *Tally {
+	if t := s.rest[item]; t != nil {
+		return t
+	}
+	last := len(s.blocks) - 1
+	switch {
+	case last < 0:
+		s.blocks, last = append(s.blocks, make([]Tally, 0, firstBlock)), 0
+	case len(s.blocks[last]) == cap(s.blocks[last]):
+		s.blocks = append(s.blocks, make([]Tally, 0, min(2*cap(s.blocks[last]), mostBlock)))
+		last++
+	}
+	s.blocks[last] = append(s.blocks[last], Tally{Item: item})
+	t := &s.blocks[last][len(s.blocks[last])-1]
 	if item < 0 || item >= denseItems {
 		if s.rest == nil {
-			s.rest = map[int64]int32{}
+			s.rest = map[int64]*Tally{}
 		}
-		if s.rest[item] == 0 {
-			s.rows = append(s.rows, Tally{Item: item})
-			s.rest[item] = int32(len(s.rows))
+		s.rest[item] = t
+		return t
+	}
+	if n := int64(len(s.place)); item >= n {
+		s.place = append(s.place, make([]*Tally, max(item+1-n, n, 64))...)
+	}
+	s.place[item] = t
+	return t
+}
+
+// each calls f for the rows that count anything.
+func (s *Tallies) each(f func(*Tally)) {
+	for _, block := range s.blocks {
+		for i := range block {
+			if t := &block[i]; !t.isEmpty() {
+				f(t)
+			}
 		}
-		return &s.rows[s.rest[item]-1]
 	}
-	if item >= int64(len(s.place)) {
-		s.place = append(s.place, make([]int32, item+1-int64(len(s.place)))...)
-	}
-	if s.place[item] == 0 {
-		s.rows = append(s.rows, Tally{Item: item})
-		s.place[item] = int32(len(s.rows))
-	}
-	return &s.rows[s.place[item]-1]
 }
 
 // Sorted returns the rows that count anything.
 func (s *Tallies) Sorted(order func(a, b *Tally) int) []*Tally {
 	var rows []*Tally
-	for i := range s.rows {
-		if !s.rows[i].isEmpty() {
-			rows = append(rows, &s.rows[i])
-		}
-	}
+	s.each(func(t *Tally) { rows = append(rows, t) })
 	slices.SortFunc(rows, order)
 	return rows
 }
@@ -101,17 +129,15 @@ func (s *Tallies) Sorted(order func(a, b *Tally) int) []*Tally {
 // Top returns the rows with the most transfers, the first one first.
 func (s *Tallies) Top(limit int) []*Tally {
 	var best busiest
-	for i := range s.rows {
-		t := &s.rows[i]
+	s.each(func(t *Tally) {
 		switch {
-		case t.isEmpty():
 		case len(best) < limit:
 			heap.Push(&best, t)
-		case ByTransfers(t, best[0]) < 0:
+		case t.sum.Transfers >= best[0].sum.Transfers && ByTransfers(t, best[0]) < 0:
 			best[0] = t
 			heap.Fix(&best, 0)
 		}
-	}
+	})
 	slices.SortFunc(best, ByTransfers)
 	return best
 }

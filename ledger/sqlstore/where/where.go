@@ -195,6 +195,7 @@ func opsOf(t tallyman.Term) (n []int64) {
 	return n
 }
 
+// Numbered asks for one of some numbers.
 func Numbered(column string, among []int64) Condition {
 	if len(among) == 0 {
 		return Never
