@@ -41,8 +41,9 @@ type loop struct {
 	scribe *record.Scribe
 
 	poll    *udp.Poll
-	mailbox *mailbox
+	mailbox *udp.Mailbox[mail]
 	workers *content.Workers
+	opener  *content.Opener
 	lanes   *lane.Lanes[transfer]
 	table   table
 	wheel   wheel.Wheel[transfer]
@@ -80,7 +81,7 @@ func newLoop(s *Server, to tallyman.Recorder) (*loop, error) {
 		return nil, err
 	}
 	l := &loop{
-		Server: s, engine: s.cfg.engine(), scribe: record.New(to, s.host, s.proc), poll: poll, mailbox: &mailbox{poll: poll},
+		Server: s, engine: s.cfg.engine(), scribe: record.New(to, s.host, s.proc), poll: poll, mailbox: udp.NewMailbox[mail](poll), opener: content.NewOpener(s.files),
 		lanes: lane.New[transfer](poll), table: table{}, half: halfopen.New[transfer](), threads: map[*thread]struct{}{},
 		requests: udp.NewInbox(requestBatch, requestBatch*(packet.MaxRequest+1)),
 		acks:     udp.NewInbox(packetBatch, packetBatch*smallPacket),
@@ -100,7 +101,7 @@ func newLoop(s *Server, to tallyman.Recorder) (*loop, error) {
 			return nil, err
 		}
 	}
-	l.workers = content.Start(mostUploads, to, func(j content.Job) { l.mailbox.put(mail{job: j}) })
+	l.workers = content.Start(mostUploads, to, func(j content.Job) { l.mailbox.Put(mail{job: j}) })
 	return l, nil
 }
 
@@ -241,6 +242,7 @@ func (l *loop) receiveMany(a *lane.Lane[transfer]) bool {
 			l.heard(t, in.Payload)
 		}
 	}
+	l.opener.Forget()
 	if t := a.Solo; t != nil && t.flight > 0 && t.grant.Window-t.flight >= gatherFrom {
 		l.gathering = true
 	}
@@ -331,9 +333,17 @@ func (l *loop) schedule(t *transfer) {
 	l.wheel.Set(&t.timer)
 }
 
-// readMail takes what workers say.
+// mail is what others tell the loop: a job that a worker has done, or a
+// transfer that a thread gives back and what is left to do for it.
+type mail struct {
+	job  content.Job
+	back *transfer
+	do   engine.Do
+}
+
+// readMail takes what came.
 func (l *loop) readMail() {
-	for _, m := range l.mailbox.take() {
+	for _, m := range l.mailbox.Take() {
 		if m.back != nil {
 			l.returned(m.back, m.do)
 		} else {

@@ -35,6 +35,7 @@ func (l *loop) receiveRequests(p *udp.Port) {
 	for l.requests.Next(&in) {
 		l.datagram(p, &in)
 	}
+	l.opener.Forget()
 }
 
 // datagram looks at what came to a request port.
@@ -188,7 +189,7 @@ func (l *loop) begin(q *ask, raw string) (*transfer, *Refusal) {
 }
 
 func (l *loop) beginRead(t *transfer, q *ask, name tallyman.Name) error {
-	f, err := l.files.Open(name)
+	f, err := l.opener.Open(name)
 	if err != nil {
 		return err
 	}

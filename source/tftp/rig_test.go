@@ -132,7 +132,7 @@ func (m *memory) Record(batch ...tallyman.Evidence) {
 }
 
 func (m *memory) Commit(_ context.Context, batch ...tallyman.Evidence) error {
-	if m.onCommit != nil {
+	if m.onCommit != nil && len(batch) > 0 {
 		if err := m.onCommit(batch[0]); err != nil {
 			return err
 		}

@@ -82,7 +82,7 @@ func (l *loop) returned(t *transfer, do engine.Do) {
 func (h *thread) run() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	h.l.mailbox.put(mail{back: h.t, do: h.serve()})
+	h.l.mailbox.Put(mail{back: h.t, do: h.serve()})
 }
 
 // serve answers the client until the machine ends, something unusual happens

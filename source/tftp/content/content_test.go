@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"sync"
 	"testing"
@@ -39,6 +40,68 @@ func fileOf(content string) *memoryFile {
 
 func digestOf(content []byte) tallyman.Digest {
 	return tallyman.Digest(fmt.Sprintf("sha256:%x", sha256.Sum256(content)))
+}
+
+// shelf is Files that counts.
+type shelf struct {
+	opens int
+	files map[string]*memoryFile
+}
+
+func (s *shelf) Open(name tallyman.Name) (File, error) {
+	f, ok := s.files[name.Path()]
+	if !ok {
+		return nil, &Refusal{Reason: tallyman.NotFound, Text: "none"}
+	}
+	s.opens++
+	f.closed = false
+	return f, nil
+}
+
+func (s *shelf) Create(tallyman.Name, int64, netip.Addr) (Upload, error) { return nil, nil }
+
+func TestRequestsThatCameTogetherShareAFile(t *testing.T) {
+	a, b := fileOf("a"), fileOf("b")
+	s := &shelf{files: map[string]*memoryFile{"a": a, "b": b}}
+	o := NewOpener(s)
+	open := func(raw string) File {
+		t.Helper()
+		name, err := tallyman.ParseName(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := o.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	one, two := open("a"), open("/a")
+	if s.opens != 1 {
+		t.Errorf("%d opens for one file", s.opens)
+	}
+	other := open("b")
+	if err := one.Close(); err != nil || a.closed {
+		t.Errorf("closed under a reader: %v", err)
+	}
+	if err := two.Close(); err != nil || !a.closed {
+		t.Errorf("not closed by the last reader: %v", err)
+	}
+	o.Forget()
+	if b.closed {
+		t.Error("forgotten under a reader")
+	}
+	later := open("b")
+	if s.opens != 3 {
+		t.Errorf("a later request got the file of an earlier one: %d opens", s.opens)
+	}
+	o.Forget()
+	o.Forget()
+	_ = other.Close()
+	_ = later.Close()
+	if _, err := o.Open(tallyman.Name{}); err == nil {
+		t.Error("a file that is not there was opened")
+	}
 }
 
 func TestEachByteIsDigestedOnce(t *testing.T) {

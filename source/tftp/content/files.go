@@ -23,7 +23,7 @@ import (
 )
 
 // Files is the served tree. Its methods are called by one goroutine, those of
-// a File or an Upload by one goroutine at a time. An error that is not a
+// an Upload by one goroutine at a time. An error that is not a
 // *Refusal is an io-error.
 type Files interface {
 	// Open opens a regular file that everybody may read. It must not wait for anything but the disk.
@@ -33,7 +33,8 @@ type Files interface {
 	Create(name tallyman.Name, announced int64, client netip.Addr) (Upload, error)
 }
 
-// File is an open file. Its size is the one it had when it was opened.
+// File is an open file. Its size is the one it had when it was opened. Several
+// goroutines may read it.
 type File interface {
 	io.ReaderAt
 	io.Closer

@@ -101,6 +101,10 @@ func (w *Workers) do(j *Job) error {
 	if j.act == writing {
 		return nil
 	}
+	// That it began is on stable storage before the file gets its name: whoever finds it there after a kill finds a record too.
+	if err := w.to.Commit(context.Background()); err != nil {
+		return &Refusal{Reason: tallyman.DiskFull, Text: "not stored, because it could not be recorded: " + err.Error()}
+	}
 	if err := j.upload.Commit(); err != nil {
 		return err
 	}

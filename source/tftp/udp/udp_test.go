@@ -3,6 +3,7 @@ package udp
 import (
 	"errors"
 	"net/netip"
+	"sync"
 	"testing"
 	"time"
 
@@ -276,6 +277,38 @@ func TestPollWakesOnceForManyCalls(t *testing.T) {
 	if n := p.Wait(patience); n != 1 {
 		t.Error("a later wake-up is lost")
 	}
+}
+
+func TestLettersOfManyArriveOnce(t *testing.T) {
+	p, err := NewPoll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	box := NewMailbox[int](p)
+	const writers, each = 8, 200
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			for i := range each {
+				box.Put(w*each + i)
+			}
+		})
+	}
+	got := map[int]bool{}
+	for len(got) < writers*each {
+		if p.Wait(patience) == 0 {
+			t.Fatalf("no wake-up, %d of %d letters came", len(got), writers*each)
+		}
+		p.Event(0)
+		for _, letter := range box.Take() {
+			if got[letter] {
+				t.Fatalf("letter %d came twice", letter)
+			}
+			got[letter] = true
+		}
+	}
+	wg.Wait()
 }
 
 func TestPollFollowsItsSockets(t *testing.T) {
