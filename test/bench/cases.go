@@ -44,6 +44,10 @@ const (
 )
 
 func cases() []test {
+	hundreds := []bar{
+		{spoolled, ours, dnsmasq, true, 1.8, "x"}, {spoolled, ours, atftpd, true, 1.8, "x"},
+		{p99, ours, "", false, 100, "ms"}, {lost, ours, "", false, 0, ""}, {failed, ours, "", false, 0, ""},
+	}
 	return []test{
 		lockstep("lockstep-512", 512), lockstep("lockstep-1428", 1428),
 		{
@@ -70,9 +74,8 @@ func cases() []test {
 		write("write-1428", "Write, blocks of 1428, window 64, one client", 1428, bar{speed, ours, atftpd, true, 1, "x"}),
 		write("write-8192", "Write, blocks of 8192, window 64, one client", 8192, bar{speed, ours, atftpd, true, 1, "x"}),
 		crowd("small-128", 128, 0, bar{ledgered, ours, dnsmasq, true, 0.5, "x"}, bar{spoolled, ours, dnsmasq, true, 0.8, "x"}),
-		crowd("small-512", 512, 0),
-		crowd("burst-512", 512, 20, bar{spoolled, ours, dnsmasq, true, 1.8, "x"}, bar{spoolled, ours, atftpd, true, 1.8, "x"},
-			bar{p99, ours, "", false, 100, "ms"}, bar{lost, ours, "", false, 0, ""}, bar{failed, ours, "", false, 0, ""}),
+		crowd("small-512", 512, 0, hundreds...),
+		crowd("burst-512", 512, 20, hundreds...),
 		{
 			name: "memory", title: "Memory of the server and of the kernel for it, 500 readers that hold back their first ACK",
 			labels: []string{ours, dnsmasq, atftpd, hpa}, metrics: []string{memory, failed},
@@ -94,10 +97,10 @@ func cases() []test {
 
 func lockstep(name string, block int) test {
 	return test{
-		name: name, title: fmt.Sprintf("Read, blocks of %d, lockstep, one client", block), labels: []string{ours, hpa},
+		name: name, title: fmt.Sprintf("Read, blocks of %d, lockstep, one client", block), labels: []string{ours, hpa, atftpd, dnsmasq},
 		metrics: []string{speed, cost, again}, bars: []bar{{speed, ours, hpa, true, 1.2, "x"}},
 		run: func(r *rig, name string) (map[string][]sample, error) {
-			return r.reads(name, side{ours, ours, block, 1, 0}, side{hpa, hpa, block, 1, 0})
+			return r.reads(name, side{ours, ours, block, 1, 0}, side{hpa, hpa, block, 1, 0}, side{atftpd, atftpd, block, 1, 0}, side{dnsmasq, dnsmasq, block, 1, 0})
 		},
 	}
 }

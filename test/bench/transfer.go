@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -54,7 +55,11 @@ type turn struct {
 func (r *rig) take(s *server, spec load.Spec, ns string, least time.Duration) (turn, error) {
 	var sum turn
 	spec.Server = s.addr
-	for {
+	names := spec.Names
+	for pass := 0; ; pass++ {
+		if spec.Kind == load.Write { // no upload takes the name of another one
+			spec.Names = []string{fmt.Sprintf("%s-%d", names[0], pass)}
+		}
 		t, err := r.once(s, spec, ns)
 		if err != nil {
 			return sum, err
@@ -181,11 +186,16 @@ func (r *rig) writes(name string, block int) (map[string][]sample, error) {
 			of = append(of, contestant{who, func() (sample, error) {
 				n++
 				prefix := fmt.Sprintf("up-%s-%d", who, n)
+				const size = 64 << 20
 				t, err := r.take(running[who], load.Spec{
-					Kind: load.Write, Names: []string{prefix}, Size: 64 << 20, Block: block, Window: 64, Duration: r.seconds(4), Limit: 20 * time.Second,
+					Kind: load.Write, Names: []string{prefix}, Size: size, Block: block, Window: 64, Duration: r.seconds(4), Limit: 20 * time.Second,
 					Timeout: time.Second,
 				}, "", r.seconds(4))
-				return t.figures(), errors.Join(err, r.remove(prefix))
+				whole, wrong := r.collect(prefix+"-", size)
+				if err = errors.Join(err, wrong); err == nil && whole < t.Transfers {
+					err = fmt.Errorf("%d uploads were acknowledged, and %d files are whole", t.Transfers, whole)
+				}
+				return t.figures(), err
 			}})
 		}
 		got, err = r.alternate(name, of...)
@@ -194,15 +204,44 @@ func (r *rig) writes(name string, block int) (map[string][]sample, error) {
 	return got, err
 }
 
-// remove takes away what was uploaded.
-func (r *rig) remove(prefix string) error {
+// collect takes away what was uploaded and counts the files that hold what was sent.
+func (r *rig) collect(prefix string, size int64) (whole int, err error) {
+	pattern := load.NewPattern()
 	entries, err := os.ReadDir(r.root)
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), prefix) {
-			err = errors.Join(err, os.Remove(filepath.Join(r.root, e.Name())))
+		if !strings.HasPrefix(e.Name(), prefix) {
+			continue
+		}
+		path := filepath.Join(r.root, e.Name())
+		good, failure := holds(path, pattern, size)
+		if good {
+			whole++
+		}
+		err = errors.Join(err, failure, os.Remove(path))
+	}
+	return whole, err
+}
+
+// holds reports whether the file is the first size bytes of the pattern.
+func holds(path string, pattern *load.Pattern, size int64) (bool, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	b := make([]byte, 32<<10)
+	for at := int64(0); ; {
+		n, err := f.Read(b)
+		if !pattern.Holds(at, b[:n]) {
+			return false, nil
+		}
+		if at += int64(n); errors.Is(err, io.EOF) {
+			return at == size, nil
+		}
+		if err != nil {
+			return false, err
 		}
 	}
-	return err
 }
 
 // small compares n clients that read small files for 10 s: each one file after the
