@@ -277,6 +277,9 @@ type recorder struct {
 
 func (r *recorder) Record(...tallyman.Evidence) {}
 func (r *recorder) Commit(_ context.Context, batch ...tallyman.Evidence) error {
+	if len(batch) == 0 {
+		return r.upload.do("sync")
+	}
 	r.got = batch[0]
 	return r.upload.do("record")
 }
@@ -343,7 +346,7 @@ func TestUploadIsWrittenStoredAndThenRecorded(t *testing.T) {
 		if j.Err != nil || !j.Finished() || !bytes.Equal(u.Bytes(), content) {
 			t.Errorf("block %d: %v, %d bytes", block, j.Err, u.Len())
 		}
-		if end := u.log[len(u.log)-2:]; !slices.Equal(end, []string{"commit", "record"}) {
+		if end := u.log[len(u.log)-3:]; !slices.Equal(end, []string{"sync", "commit", "record"}) {
 			t.Errorf("block %d: ends with %v", block, end)
 		}
 		if rec.got.Digest != digestOf(content) || rec.got.Size != int64(len(content)) || rec.got.Time.IsZero() {
@@ -353,10 +356,10 @@ func TestUploadIsWrittenStoredAndThenRecorded(t *testing.T) {
 }
 
 func TestNothingIsRecordedThatIsNotStored(t *testing.T) {
-	for _, fails := range []string{"write", "commit"} {
+	for _, fails := range []string{"write", "sync", "commit"} {
 		u := &memoryUpload{fails: fails}
 		j, rec := play(t, u, []byte("abc"), 512, false)
-		if !errors.Is(j.Err, errDisk) || rec.got.Size != 0 || slices.Contains(u.log, "record") {
+		if j.Err == nil || rec.got.Size != 0 || slices.Contains(u.log, "record") || fails == "sync" && slices.Contains(u.log, "commit") {
 			t.Errorf("%s fails: %v, %v", fails, j.Err, u.log)
 		}
 	}
