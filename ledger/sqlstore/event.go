@@ -13,11 +13,11 @@ import (
 // Columns of the tables of what is no transfer. The key comes last.
 var (
 	eventColumns = []string{
-		"id", "at", "host", "witness", "kind", "client", "port", "server", "server_port", "user", "pid", "proc_start",
-		"exe", "path", "to_class", "device", "login", "session", "text", "key",
+		"id", "at", "host", "witness", "kind", "client", "port", "server", "server_port", "user_name", "pid", "proc_start",
+		"exe", "path", "to_class", "device", "login", "session", "text", "pk",
 	}
-	gapColumns     = []string{"id", "at", "host", "witness", "start", "lost", "why", "key"}
-	findingColumns = []string{"id", "at", "rule", "severity", "about", "topic", "why", "key"}
+	gapColumns     = []string{"id", "at", "host", "witness", "start", "lost", "why", "pk"}
+	findingColumns = []string{"id", "at", "rule", "severity", "about", "topic", "why", "pk"}
 )
 
 // once inserts a row unless the record is there.
@@ -107,7 +107,7 @@ func (s *Store) sheets() []sheet {
 	return []sheet{
 		{
 			table: "event",
-			selected: `t.key, t.id, t.at, h.text, w.text, k.text, c.ip, t.port, s.ip, t.server_port, t.user, t.pid, t.proc_start,
+			selected: `t.pk, t.id, t.at, h.text, w.text, k.text, c.ip, t.port, s.ip, t.server_port, t.user_name, t.pid, t.proc_start,
 t.exe, t.path, t.to_class, t.device, t.login, t.session, t.text`,
 			from: `event t LEFT JOIN word h ON h.id = t.host LEFT JOIN word w ON w.id = t.witness LEFT JOIN word k ON k.id = t.kind
 LEFT JOIN address c ON c.id = t.client LEFT JOIN address s ON s.id = t.server`,
@@ -115,13 +115,13 @@ LEFT JOIN address c ON c.id = t.client LEFT JOIN address s ON s.id = t.server`,
 		},
 		{
 			table:    "gap",
-			selected: "t.key, t.id, t.at, h.text, w.text, t.start, t.lost, t.why",
+			selected: "t.pk, t.id, t.at, h.text, w.text, t.start, t.lost, t.why",
 			from:     "gap t LEFT JOIN word h ON h.id = t.host LEFT JOIN word w ON w.id = t.witness",
 			term:     s.engine.Gap, scan: scanGap,
 		},
 		{
 			table:    "finding",
-			selected: "t.key, t.id, t.at, t.rule, t.severity, t.about, t.topic, t.why",
+			selected: "t.pk, t.id, t.at, t.rule, t.severity, t.about, t.topic, t.why",
 			from:     "finding t",
 			term:     s.engine.Finding, scan: scanFinding,
 		},

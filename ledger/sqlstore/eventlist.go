@@ -75,8 +75,8 @@ func (s *Store) eventPage(ctx context.Context, q tallyman.Query, beyond place, n
 			return nil, err
 		}
 		c := where.All(append(span("t.at", q), fits,
-			where.Of("t.at <= ? AND (t.at < ? OR t.key < ?)", beyond.at, beyond.at, beyond.key)))
-		query := "SELECT " + sh.selected + " FROM " + sh.from + " WHERE " + c.SQL + " ORDER BY t.at DESC, t.key DESC LIMIT ?"
+			where.Of("t.at <= ? AND (t.at < ? OR t.pk < ?)", beyond.at, beyond.at, beyond.key)))
+		query := "SELECT " + sh.selected + " FROM " + sh.from + " WHERE " + c.SQL + " ORDER BY t.at DESC, t.pk DESC LIMIT ?"
 		err = s.query(ctx, query, append(c.Args, n), func(scan scanner) error {
 			r, at, err := sh.scan(scan)
 			page = append(page, listed{r, at})

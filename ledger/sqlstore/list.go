@@ -76,7 +76,7 @@ func (s *Store) placeOf(ctx context.Context, table string, c tallyman.Cursor) (p
 func (s *Store) keyIn(ctx context.Context, table string, id tallyman.UUID) (int64, error) {
 	for key := keyOf(id); ; key++ {
 		var there []byte
-		err := s.read.QueryRowContext(ctx, s.dialect.Bind("SELECT id FROM "+table+" WHERE key = ?"), key).Scan(&there)
+		err := s.read.QueryRowContext(ctx, s.dialect.Bind("SELECT id FROM "+table+" WHERE pk = ?"), key).Scan(&there)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 			return 0, tallyman.ErrNotFound
@@ -96,7 +96,7 @@ func (s *Store) Transfer(ctx context.Context, id tallyman.UUID) (*tallyman.Trans
 	}
 	var found []found
 	err = s.view(ctx, func(tx *sql.Tx) (err error) {
-		found, err = s.rows(ctx, tx, where.Of("t.key = ?", key), 1, true)
+		found, err = s.rows(ctx, tx, where.Of("t.pk = ?", key), 1, true)
 		return err
 	})
 	switch {
@@ -142,7 +142,7 @@ func (s *Store) recentPlaces(ctx context.Context, since int64) ([]place, error) 
 		out = append(out, at)
 		return err
 	}
-	ask := "SELECT t.start, t.key FROM transfer t WHERE t.merged IS NULL AND t.seen >= ? AND "
+	ask := "SELECT t.start, t.pk FROM transfer t WHERE t.merged IS NULL AND t.seen >= ? AND "
 	err := s.query(ctx, ask+"t.start >= ? AND t.seen - t.start <= 60000000", []any{since, since - slow.Microseconds()}, take)
 	if err == nil {
 		err = s.query(ctx, ask+"t.seen - t.start > 60000000", []any{since}, take)

@@ -53,7 +53,7 @@ func (s *Store) pageOf(ctx context.Context, tx *sql.Tx, p *plan, beyond place, n
 	return s.rowsAt(ctx, tx, places[:min(n, len(places))], evidence)
 }
 
-const inOrder = " ORDER BY t.start DESC, t.key DESC LIMIT ?"
+const inOrder = " ORDER BY t.start DESC, t.pk DESC LIMIT ?"
 
 // newestOf finds the newest n places of a lane. One value of an index comes in order; of several, a window of time is read
 // and sorted, and a wider one if it held too little.
@@ -69,7 +69,7 @@ func (s *Store) newestOf(ctx context.Context, tx *sql.Tx, p *plan, l lane, beyon
 	for {
 		last := from <= p.from
 		// The plus keeps the planner from walking all rows for the sake of their order.
-		found, err := s.places(ctx, tx, "WHERE "+c.SQL+" AND t.start > ? ORDER BY +t.start DESC, t.key DESC LIMIT ?",
+		found, err := s.places(ctx, tx, "WHERE "+c.SQL+" AND t.start > ? ORDER BY +t.start DESC, t.pk DESC LIMIT ?",
 			append(slices.Clip(c.Args), max(from, p.from-1), n))
 		if err != nil || len(found) == n || last {
 			return found, err
@@ -107,7 +107,7 @@ func (s *Store) window(ctx context.Context, tx *sql.Tx, l lane, beyond place, n 
 }
 
 func (s *Store) places(ctx context.Context, tx *sql.Tx, tail string, args []any) (places []place, err error) {
-	err = s.dialect.ask(ctx, tx, "SELECT t.start, t.key FROM transfer t "+tail, args, func(scan scanner) error {
+	err = s.dialect.ask(ctx, tx, "SELECT t.start, t.pk FROM transfer t "+tail, args, func(scan scanner) error {
 		var at place
 		err := scan(&at.at, &at.key)
 		places = append(places, at)
@@ -120,7 +120,7 @@ func (s *Store) places(ctx context.Context, tx *sql.Tx, tail string, args []any)
 func (s *Store) rows(ctx context.Context, tx *sql.Tx, c where.Condition, n int, evidence bool) ([]found, error) {
 	query := "SELECT " + selected + " FROM " + joinedTables
 	if evidence {
-		query = "SELECT " + selected + ", e.body FROM " + joinedTables + " LEFT JOIN evidence e ON e.key = t.key"
+		query = "SELECT " + selected + ", e.body FROM " + joinedTables + " LEFT JOIN evidence e ON e.pk = t.pk"
 	}
 	var out []found
 	err := s.dialect.ask(ctx, tx, query+" WHERE "+c.SQL+inOrder, append(c.Args, n), func(scan scanner) error {
@@ -146,7 +146,7 @@ func (s *Store) rowsAt(ctx context.Context, tx *sql.Tx, places []place, evidence
 		for i, at := range part {
 			keys[i] = at.key
 		}
-		rows, err := s.rows(ctx, tx, where.Numbered("t.key", keys), len(part), evidence)
+		rows, err := s.rows(ctx, tx, where.Numbered("t.pk", keys), len(part), evidence)
 		if err != nil {
 			return nil, err
 		}

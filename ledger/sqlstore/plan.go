@@ -70,7 +70,7 @@ func (s *Store) plan(ctx context.Context, q tallyman.Query) (p plan, err error) 
 
 // where is the whole condition of a lane, for rows behind a place.
 func (p *plan) where(l where.Condition, beyond place) where.Condition {
-	return where.All([]where.Condition{l, p.bounds, where.Of("t.start <= ? AND (t.start < ? OR t.key < ?)", beyond.at, beyond.at, beyond.key), p.rest})
+	return where.All([]where.Condition{l, p.bounds, where.Of("t.start <= ? AND (t.start < ? OR t.pk < ?)", beyond.at, beyond.at, beyond.key), p.rest})
 }
 
 // lanes returns lanes that hold all rows which fit the expression, and what is left to ask of their rows. No lanes are nil; an empty list says
@@ -142,6 +142,7 @@ func (s *Store) termLanes(ctx context.Context, t tallyman.Term) ([]lane, tallyma
 	case tallyman.FieldVerdict, tallyman.FieldOutcome:
 		lanes = oddLanes(where.Verdicts(t))
 	case tallyman.FieldReason:
+		// The verdicts that may stand beside the reason, as the table of the root has it.
 		var n []int64
 		for v := tallyman.Active; v <= tallyman.Contradicted; v++ {
 			if tallyman.Legal(v, tallyman.Reason(t.Text)) {

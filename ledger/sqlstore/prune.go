@@ -128,7 +128,7 @@ func (p *pruner) bySize(ctx context.Context) error {
 func (p *pruner) transfers(ctx context.Context, w *writer, before int64) (int64, error) {
 	var keys []int64
 	var floor int64
-	query := "SELECT key, start, file FROM transfer WHERE start < ? AND +verdict <> ? ORDER BY start LIMIT ?"
+	query := "SELECT pk, start, file FROM transfer WHERE start < ? AND +verdict <> ? ORDER BY start LIMIT ?"
 	err := w.dialect.ask(ctx, w.conn, query, []any{before, int64(tallyman.Active), pruneStep}, func(scan scanner) error {
 		var key, file int64
 		err := scan(&key, &floor, &file)
@@ -150,7 +150,7 @@ func (p *pruner) transfers(ctx context.Context, w *writer, before int64) (int64,
 }
 
 func (w *writer) pruneEvidence(ctx context.Context, before int64) (int64, error) {
-	keys, err := w.oldKeys(ctx, "evidence", "key", before)
+	keys, err := w.oldKeys(ctx, "evidence", "pk", before)
 	if err != nil {
 		return 0, err
 	}
@@ -178,7 +178,7 @@ func (w *writer) pruneEvents(ctx context.Context, before int64) (total int64, er
 }
 
 func (w *writer) oldKeys(ctx context.Context, table, by string, before int64) (keys []int64, err error) {
-	query := "SELECT key FROM " + table + " WHERE " + by + " < ? ORDER BY " + by + " LIMIT ?"
+	query := "SELECT pk FROM " + table + " WHERE " + by + " < ? ORDER BY " + by + " LIMIT ?"
 	err = w.dialect.ask(ctx, w.conn, query, []any{before, pruneStep}, func(scan scanner) error {
 		var key int64
 		err := scan(&key)
@@ -196,9 +196,9 @@ func (w *writer) remove(ctx context.Context, table string, keys []int64, evidenc
 	p := &preparer{conn: w.conn, dialect: w.dialect}
 	defer p.close()
 	r := remover{evidence: evidence, w: w}
-	r.drop = p.prepare(ctx, "DELETE FROM "+table+" WHERE key = ?")
-	r.next = p.prepare(ctx, "SELECT id FROM "+table+" WHERE key = ?")
-	r.shift = p.prepare(ctx, "UPDATE "+table+" SET key = ? WHERE key = ?")
+	r.drop = p.prepare(ctx, "DELETE FROM "+table+" WHERE pk = ?")
+	r.next = p.prepare(ctx, "SELECT id FROM "+table+" WHERE pk = ?")
+	r.shift = p.prepare(ctx, "UPDATE "+table+" SET pk = ? WHERE pk = ?")
 	if p.err != nil {
 		return p.err
 	}

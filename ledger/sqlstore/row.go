@@ -26,7 +26,7 @@ const (
 var columns = []string{
 	"id", "rev", "merged", "start", "took", "seen", "host", "proto", "op", "verdict", "reason", "content", "flags",
 	"client", "port", "server", "server_port", "file", "path", "new_path", "expected", "bytes", "digest",
-	"trait", "login", "pid", "proc_start", "shape", "details", "key",
+	"trait", "login", "pid", "proc_start", "shape", "details", "pk",
 }
 
 // indexed are the columns that rarely change and cost an index a write when they do.
@@ -38,7 +38,7 @@ type trait struct {
 }
 
 var traitColumns = []string{
-	"sum", "user", "who_why", "exe", "software", "session", "to_class", "device", "root", "witnesses", "against", "tags", "reason",
+	"sum", "user_name", "who_why", "exe", "software", "session", "to_class", "device", "root", "witnesses", "against", "tags", "reason",
 }
 
 func (t trait) columns() []any {

@@ -13,9 +13,9 @@ import (
 // selected are the columns from which a transfer is read, and joinedTables the tables that hold them: joined from the left, so that no planner begins
 // with a dimension.
 const (
-	selected = `t.key, t.id, t.rev, t.merged, t.start, t.took, t.seen, h.text, p.text, t.op, t.verdict, t.reason, t.content, t.flags,
+	selected = `t.pk, t.id, t.rev, t.merged, t.start, t.took, t.seen, h.text, p.text, t.op, t.verdict, t.reason, t.content, t.flags,
 c.ip, t.port, s.ip, t.server_port, f.name, t.path, t.new_path, t.expected, t.bytes, t.digest,
-x.user, x.who_why, x.exe, x.software, x.session, x.to_class, x.device, x.root, x.witnesses, x.against, x.tags, x.reason,
+x.user_name, x.who_why, x.exe, x.software, x.session, x.to_class, x.device, x.root, x.witnesses, x.against, x.tags, x.reason,
 t.login, t.pid, t.proc_start, d.text, t.details`
 	joinedTables = `transfer t LEFT JOIN word h ON h.id = t.host LEFT JOIN word p ON p.id = t.proto LEFT JOIN trait x ON x.id = t.trait
 LEFT JOIN address c ON c.id = t.client LEFT JOIN address s ON s.id = t.server LEFT JOIN file f ON f.id = t.file

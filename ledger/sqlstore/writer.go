@@ -68,15 +68,15 @@ func (s *Store) openWriter(ctx context.Context) (*writer, error) {
 	w.ledger = p.prepare(ctx, "SELECT commits, transfers, events, floor, late FROM ledger")
 	w.setLedger = p.prepare(ctx, "UPDATE ledger SET commits = ?, transfers = ?, events = ?, floor = ?, late = ?")
 	w.insert = p.prepare(ctx, d.Insert("transfer", columns...))
-	w.stored = p.prepare(ctx, "SELECT id, rev, merged, start, host, proto, op, verdict, flags, client, file, bytes FROM transfer WHERE key = ?")
+	w.stored = p.prepare(ctx, "SELECT id, rev, merged, start, host, proto, op, verdict, flags, client, file, bytes FROM transfer WHERE pk = ?")
 	w.revise = p.prepare(ctx, update(indexed))
 	w.move = p.prepare(ctx, update(nil))
-	w.addEvidence = p.prepare(ctx, d.Insert("evidence", "body", "key"))
-	w.putEvidence = p.prepare(ctx, d.Put("evidence", "key", "body"))
-	w.getEvidence = p.prepare(ctx, "SELECT "+selected+", e.body FROM "+joinedTables+" JOIN evidence e ON e.key = t.key WHERE t.key = ?")
-	w.addEvent, w.eventID = p.prepare(ctx, d.Insert("event", eventColumns...)), p.prepare(ctx, "SELECT id FROM event WHERE key = ?")
-	w.addGap, w.gapID = p.prepare(ctx, d.Insert("gap", gapColumns...)), p.prepare(ctx, "SELECT id FROM gap WHERE key = ?")
-	w.addFinding, w.findingID = p.prepare(ctx, d.Insert("finding", findingColumns...)), p.prepare(ctx, "SELECT id FROM finding WHERE key = ?")
+	w.addEvidence = p.prepare(ctx, d.Insert("evidence", "body", "pk"))
+	w.putEvidence = p.prepare(ctx, d.Put("evidence", "pk", "body"))
+	w.getEvidence = p.prepare(ctx, "SELECT "+selected+", e.body FROM "+joinedTables+" JOIN evidence e ON e.pk = t.pk WHERE t.pk = ?")
+	w.addEvent, w.eventID = p.prepare(ctx, d.Insert("event", eventColumns...)), p.prepare(ctx, "SELECT id FROM event WHERE pk = ?")
+	w.addGap, w.gapID = p.prepare(ctx, d.Insert("gap", gapColumns...)), p.prepare(ctx, "SELECT id FROM gap WHERE pk = ?")
+	w.addFinding, w.findingID = p.prepare(ctx, d.Insert("finding", findingColumns...)), p.prepare(ctx, "SELECT id FROM finding WHERE pk = ?")
 	w.getAgent = p.prepare(ctx, "SELECT id, epoch, seq FROM agent WHERE agent = ?")
 	w.nameAgent = p.prepare(ctx, "SELECT agent FROM agent WHERE id = ?")
 	w.newestAgent = p.prepare(ctx, "SELECT coalesce(max(id), 0) FROM agent")
@@ -87,8 +87,8 @@ func (s *Store) openWriter(ctx context.Context) (*writer, error) {
 	w.moveCell = p.prepare(ctx, "UPDATE rollup SET transfers = transfers + ?, bytes = bytes + ?, searches = searches + ? WHERE "+
 		strings.Join(keys, " = ? AND ")+" = ?")
 	w.dropCell = p.prepare(ctx, "DELETE FROM rollup WHERE series = ? AND slot = ? AND item = ?")
-	w.dropEvidence = p.prepare(ctx, "DELETE FROM evidence WHERE key = ?")
-	w.shiftEvidence = p.prepare(ctx, "UPDATE evidence SET key = ? WHERE key = ?")
+	w.dropEvidence = p.prepare(ctx, "DELETE FROM evidence WHERE pk = ?")
+	w.shiftEvidence = p.prepare(ctx, "UPDATE evidence SET pk = ? WHERE pk = ?")
 	w.dropFile = p.prepare(ctx, "DELETE FROM file WHERE id = ? AND NOT EXISTS (SELECT 1 FROM transfer WHERE file = ?)")
 	w.dims.open(ctx, p)
 	if w.all = p.all; p.err != nil {
@@ -107,7 +107,7 @@ func update(without []string) string {
 			set = append(set, c+" = ?")
 		}
 	}
-	return "UPDATE transfer SET " + strings.Join(set, ", ") + " WHERE key = ?"
+	return "UPDATE transfer SET " + strings.Join(set, ", ") + " WHERE pk = ?"
 }
 
 // close gives the connection back. An open transaction is undone.

@@ -7,7 +7,7 @@ CREATE TABLE finding (
     about    BLOB    NOT NULL, -- UUIDs of 16 bytes, one after the other
     topic    BLOB    NOT NULL,
     why      BLOB    NOT NULL,
-    key      INTEGER PRIMARY KEY
+    pk       INTEGER PRIMARY KEY
 ) STRICT;
 CREATE INDEX finding_at ON finding (at);
 

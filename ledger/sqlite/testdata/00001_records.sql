@@ -44,7 +44,7 @@ CREATE TABLE address (
 CREATE TABLE trait (
     id        INTEGER PRIMARY KEY,
     sum       BLOB NOT NULL UNIQUE,
-    user      BLOB NOT NULL,
+    user_name BLOB NOT NULL,
     who_why   BLOB NOT NULL,
     exe       BLOB NOT NULL,
     software  BLOB NOT NULL,
@@ -65,7 +65,7 @@ CREATE TABLE shape (
     text BLOB NOT NULL
 ) STRICT;
 
--- One row a record. key holds the time of the UUID, so that a record is found by its UUID without a second index:
+-- One row a record. pk holds the time of the UUID, so that a record is found by its UUID without a second index:
 -- milliseconds << 20 | 20 random bits of the UUID, and the next free number where two are alike.
 CREATE TABLE transfer (
     id          BLOB    NOT NULL,
@@ -97,7 +97,7 @@ CREATE TABLE transfer (
     proc_start  INTEGER NOT NULL,
     shape       INTEGER,          -- NULL: details are the facts themselves
     details     BLOB,             -- the numbers of the shape, in the order of its zero bytes, 7 bits a byte, lowest first
-    key         INTEGER PRIMARY KEY
+    pk          INTEGER PRIMARY KEY
 ) STRICT;
 CREATE INDEX transfer_start  ON transfer (start);
 CREATE INDEX transfer_client ON transfer (client, start);
@@ -105,9 +105,9 @@ CREATE INDEX transfer_file   ON transfer (file, start);
 CREATE INDEX transfer_odd    ON transfer (verdict, start) WHERE verdict IN (1, 3, 4, 7, 8);
 CREATE INDEX transfer_slow   ON transfer (seen) WHERE seen - start > 60000000;
 
--- The evidence of one transfer, packed, under the key of the transfer.
+-- The evidence of one transfer, packed, under the pk of the transfer.
 CREATE TABLE evidence (
-    key  INTEGER PRIMARY KEY,
+    pk   INTEGER PRIMARY KEY,
     body BLOB NOT NULL
 ) STRICT;
 
@@ -121,7 +121,7 @@ CREATE TABLE event (
     port        INTEGER NOT NULL,
     server      INTEGER NOT NULL,
     server_port INTEGER NOT NULL,
-    user        BLOB    NOT NULL,
+    user_name   BLOB    NOT NULL,
     pid         INTEGER NOT NULL,
     proc_start  INTEGER NOT NULL,
     exe         BLOB    NOT NULL,
@@ -131,7 +131,7 @@ CREATE TABLE event (
     login       BLOB    NOT NULL,
     session     BLOB    NOT NULL,
     text        BLOB    NOT NULL,
-    key         INTEGER PRIMARY KEY
+    pk          INTEGER PRIMARY KEY
 ) STRICT;
 CREATE INDEX event_at ON event (at);
 
@@ -143,7 +143,7 @@ CREATE TABLE gap (
     start   INTEGER NOT NULL,
     lost    INTEGER,
     why     BLOB    NOT NULL,
-    key     INTEGER PRIMARY KEY
+    pk      INTEGER PRIMARY KEY
 ) STRICT;
 CREATE INDEX gap_at ON gap (at);
 

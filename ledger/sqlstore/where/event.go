@@ -10,14 +10,14 @@ func (e Engine) Event(t tallyman.Term) (Condition, error) {
 	case tallyman.FieldHost:
 		return within("t.host", "word", e.Text("text", t)), nil
 	case tallyman.FieldUser:
-		return e.Text("t.user", t), nil
+		return e.Text("t.user_name", t), nil
 	case tallyman.FieldClient:
 		return within("t.client", "address", Network("ip", t.Net)), nil
 	case tallyman.FieldFile:
 		return e.Text("t.path", t), nil
 	case tallyman.FieldAny:
 		return Either([]Condition{
-			e.Loosely("t.text", t), e.Loosely("t.path", t), e.Loosely("t.user", t), e.Loosely("t.device", t),
+			e.Loosely("t.text", t), e.Loosely("t.path", t), e.Loosely("t.user_name", t), e.Loosely("t.device", t),
 			within("t.client", "address", e.Loosely("text", t)),
 		}), nil
 	default:

@@ -119,7 +119,7 @@ func (e Engine) Transfer(t tallyman.Term) (Condition, error) {
 	case tallyman.FieldFile:
 		return fits("t.file", "file", e.Text("d.name", t)), nil
 	case tallyman.FieldUser:
-		return within("+t.trait", "trait", e.Text("user", t)), nil
+		return within("+t.trait", "trait", e.Text("user_name", t)), nil
 	case tallyman.FieldClient:
 		return fits("t.client", "address", Network("d.ip", t.Net)), nil
 	case tallyman.FieldSize:
