@@ -158,7 +158,14 @@ func (t test) judge(got map[string][]sample) []verdict {
 		}
 		v := verdict{Goal: fmt.Sprintf("%s, %s %g %s", goal, word, b.limit, b.unit)}
 		v.Low, v.Got, v.High = spread(values)
-		v.Met = v.Got >= b.limit == b.least || v.Got == b.limit
+		switch {
+		case b.limit == 0: // none means none in any run
+			v.Met = v.High == 0
+		case b.least:
+			v.Met = v.Got >= b.limit
+		default:
+			v.Met = v.Got <= b.limit
+		}
 		out = append(out, v)
 	}
 	return out
