@@ -15,7 +15,7 @@ func TestBusiestAreTheFirstOfAll(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var sums Tallies
 		for range rapid.IntRange(0, 60).Draw(t, "n") {
-			item := rapid.SampledFrom([]int64{0, 1, 2, 3, 5, 8, 1000, denseItems - 1, denseItems, 1 << 40, -1}).Draw(t, "item")
+			item := rapid.SampledFrom([]int64{0, 1, 2, 3, 5, 8, 1000, denseItems, 1 << 40, -1}).Draw(t, "item")
 			sums.Of(item).Add(Cell{}, Count{Transfers: rapid.Int64Range(0, 3).Draw(t, "transfers"), Searches: rapid.Int64Range(0, 1).Draw(t, "searches")})
 		}
 		all := sums.Sorted(ByTransfers)

@@ -57,7 +57,7 @@ func (t *Tally) Stat(key string) tallyman.Stat {
 
 const (
 	// denseItems is the size of the part of Tallies.place that is a plain slice: ids of dimensions are small numbers.
-	denseItems = 1 << 22
+	denseItems = 1 << 20
 	// Rows are made in blocks, which are never copied: the first one is small, the others grow.
 	firstBlock, mostBlock = 1 << 5, 1 << 12
 )
