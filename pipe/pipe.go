@@ -117,6 +117,8 @@ func Start(ctx context.Context, parts Parts) (*Pipe, error) {
 
 // run judges and commits until ctx ends.
 func (p *Pipe) run(ctx context.Context) {
+	background := newPolite()
+	defer background.end()
 	for ctx.Err() == nil {
 		wait, cancel := context.WithTimeout(ctx, advance)
 		entries, err := p.reader.Next(wait, batchSize)
@@ -128,7 +130,13 @@ func (p *Pipe) run(ctx context.Context) {
 		}
 		p.tellLoss()
 		p.watchClock()
-		if err := p.take(ctx, entries); err != nil && ctx.Err() == nil {
+		work := func() { err = p.take(ctx, entries) }
+		if p.taken.Load()-p.judged.Load() > yieldUpTo {
+			work()
+		} else {
+			background.do(work)
+		}
+		if err != nil && ctx.Err() == nil {
 			p.log.Error("evidence not stored", "err", err)
 			p.fail(err)
 			return
@@ -230,6 +238,9 @@ func (p *Pipe) Drain(ctx context.Context) error {
 		case <-ctx.Done():
 			err = context.Cause(ctx)
 		}
+	}
+	if err == nil {
+		err = p.settle(ctx) // the gap record may have been written while the first settle waited
 	}
 	if err == nil && p.outbox != nil {
 		err = p.waitSinks(ctx)
