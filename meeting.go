@@ -17,7 +17,7 @@ var ErrNotFound = errors.New("no such record")
 //
 // Record never waits for a disk or a sink: it hands the batch to the spool's buffer. What the spool cannot take is counted and becomes
 // a gap. Commit does the same and returns nil only when the batch, and all that was recorded before it, is on stable storage: promise 1
-// of the design hangs on it. After an error of Commit nothing may be acknowledged.
+// of the design hangs on it. Without a batch it is about what was recorded before. After an error of Commit nothing may be acknowledged.
 //
 // The batch is not kept. Time, Began, Host, Witness and Kind are set by the source; ID and Seen are given here.
 type Recorder interface {

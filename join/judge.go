@@ -118,10 +118,13 @@ func (c *cluster) chief() *tallyman.Evidence {
 	return chief
 }
 
-// ruling turns the reason that a witness gave into a verdict. A refusal is a refusal for whatever reason.
+// ruling turns the reason that a witness gave into a verdict. A refusal is a refusal for whatever reason; what had begun and could have been refused failed.
 func ruling(e *tallyman.Evidence) (tallyman.Verdict, tallyman.Reason) {
 	if e.Kind == tallyman.KindRefusal && tallyman.Legal(tallyman.Refused, e.Reason) {
 		return tallyman.Refused, e.Reason
+	}
+	if e.Kind == tallyman.KindClosed && tallyman.Legal(tallyman.Failed, e.Reason) {
+		return tallyman.Failed, e.Reason
 	}
 	if v := e.Reason.Verdict(); v != tallyman.NoVerdict {
 		return v, e.Reason

@@ -84,6 +84,9 @@ func (p *Pipe) seen() time.Time { return tallyman.Clean(p.now()) }
 
 // lose counts evidence that the spool did not take.
 func (p *Pipe) lose(n int, err error) {
+	if n == 0 {
+		return
+	}
 	p.loss.mu.Lock()
 	defer p.loss.mu.Unlock()
 	if p.loss.count == 0 {

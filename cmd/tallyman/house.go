@@ -53,7 +53,7 @@ type house struct {
 var errStopped = errors.New("stopped by order")
 
 // drainBooks is how long the books may take to be closed after the last transfer has ended.
-const drainBooks = 20 * time.Second
+const drainBooks = time.Minute
 
 // open makes everything ready: after it all listeners are bound, and what a former run left is settled.
 func (p *program) open(ctx context.Context, cfg config.Config, again func() (config.Config, error), build func(context.Context, *house) ([]source, error)) (*house, error) {

@@ -139,10 +139,17 @@ func (d *Folder) Cut(f *os.File, size int64) error {
 }
 
 // Reserve gives the file its full size before it is written, so that fdatasync need not store a new size each time. Where the
-// file system cannot, the file grows by its writes.
+// file system cannot, the file grows by its writes. What a full disk gave of the space is given back: the marks need some too.
 func (d *Folder) Reserve(f *os.File, size int64) {
-	if d.Step.Do("reserve", f.Name()) == nil {
-		_ = fallocate(f, size)
+	if d.Step.Do("reserve", f.Name()) != nil {
+		return
+	}
+	st, err := f.Stat()
+	if err != nil {
+		return
+	}
+	if fallocate(f, size) != nil {
+		_ = f.Truncate(st.Size())
 	}
 }
 
