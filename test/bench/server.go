@@ -111,11 +111,13 @@ func (r *rig) command(s *server) (args []string, ready string, err error) {
 			program, "--daemon", "--no-fork", "--bind-address", "127.0.0.1", "--port", number, "--maxthread", "1000",
 			"--user", "root", "--group", "root", "--verbose=0", "--logfile", "/dev/null", r.root,
 		}, "", nil
-	default: // dnsmasq has no option for the port
-		s.addr = netip.MustParseAddrPort("127.0.0.2:69")
+	default: // dnsmasq has no option for the port, so that it gets an address of its own
+		pid := os.Getpid()
+		at := netip.AddrFrom4([4]byte{127, byte(pid>>16) | 64, byte(pid >> 8), byte(pid)})
+		s.addr = netip.AddrPortFrom(at, 69)
 		return []string{
 			program, "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--enable-tftp", "--tftp-root=" + r.root,
-			"--listen-address=127.0.0.2", "--bind-interfaces", "--tftp-max=1000", "--user=root", "--quiet-tftp",
+			"--listen-address=" + at.String(), "--bind-interfaces", "--tftp-max=1000", "--user=root", "--quiet-tftp",
 			"--log-facility=/dev/null", "--pid-file=",
 		}, "", nil
 	}

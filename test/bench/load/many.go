@@ -174,6 +174,9 @@ func (w *swarm) receive(i int) error {
 	if c.known && (from.Port != c.peer.Port || from.Addr != c.peer.Addr) {
 		return nil
 	}
+	if !c.known && !opens(w.packet[:n]) {
+		return nil // late, for an earlier socket that had this port
+	}
 	c.peer, c.known, c.silent = from, true, 0
 	first := c.got == 0
 	step := c.take(w.packet[:n])

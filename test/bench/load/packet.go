@@ -77,3 +77,15 @@ func putAck(p *[header]byte, block uint16) {
 // room is the memory that any packet of a transfer fits in: an OACK or ERROR has up to
 // 512 bytes however small the blocks are.
 func room(block int) int { return header + max(block, 512) }
+
+// opens reports whether p can be the first answer to an RRQ.
+func opens(p []byte) bool {
+	if len(p) < header {
+		return false
+	}
+	switch binary.BigEndian.Uint16(p) {
+	case opOptions, opError:
+		return true
+	}
+	return binary.BigEndian.Uint32(p) == opData<<16|1
+}
