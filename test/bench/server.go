@@ -21,7 +21,7 @@ const (
 	ours    = "tallyman"
 	hpa     = "tftpd-hpa"
 	atftpd  = "atftpd"
-	dnsmasq = "dnsmasq-base"
+	dnsmasq = "dnsmasq"
 )
 
 // peer is a server of another maker.
