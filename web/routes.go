@@ -34,6 +34,7 @@ var queryText = map[string]string{
 	"to":    "end of the time, not included",
 	"limit": "records a page, 1 to 1000",
 	"after": "the \"next\" of the page before",
+	"day":   "a UTC day, as in 2026-11-20",
 	"by":    "hour, verdict, proto, host, client or file",
 	"last":  "begin with so many of the newest records, at most 1000",
 }
@@ -57,6 +58,9 @@ func (s *Server) routes() []route {
 		{"GET", api + "/services", "The addresses on which this program serves", nil, "", see, s.getServices},
 		{"GET", api + "/system", "How the parts of the program are doing", nil, "", see, s.getSystem},
 		{"GET", api + "/stream", "Live records as server-sent events, resumable by Last-Event-ID", []string{"q", "last"}, "text/event-stream", see, s.getStream},
+		{"GET", api + "/ledger", "How large the ledger is", nil, "", see, s.getLedger},
+		{"GET", api + "/ledger/recount", "The roll-ups of a UTC day beside a count of its records", []string{"day"}, "", see, s.getRecount},
+		{"POST", api + "/ledger/backup", "A copy of the ledger as of one moment", nil, "application/vnd.sqlite3", order, s.postBackup},
 		{"POST", api + "/stop", "Drain and stop: no new transfers, running ones may end", nil, "", order, s.postStop},
 		{"POST", api + "/reload", "Read the configuration again; the old one stands if the new is invalid", nil, "", order, s.postReload},
 		{"GET", api + "/login", "Who is logged in, or how one gets in", nil, "", open, s.getLogin},

@@ -32,6 +32,7 @@ type Parts struct {
 	Ledger  tallyman.Ledger
 	Feed    *Feed // the pipe writes to it
 	Orders  Orders
+	Books   Books
 	Log     *slog.Logger
 
 	// Parse reads the query language. Its error's text goes to people; if it has a method Caret() string, so does that.

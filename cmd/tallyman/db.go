@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -34,16 +35,16 @@ func (p *program) dbStatusCommand() *cobra.Command {
 		Use: "status", Short: "how large the ledger is, and whether its roll-ups are right", Args: cobra.NoArgs,
 		Example: "  tallyman db status\n  tallyman db status --recount 2026-11-20",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			l, err := p.ledger(cmd.Context(), true)
+			a, err := p.reachOrRead(cmd.Context())
 			if err != nil {
 				return err
 			}
-			defer l.Close()
+			defer a.close()
 			if recount != "" {
-				return p.recount(cmd.Context(), l, recount)
+				return p.recount(cmd.Context(), a, recount)
 			}
-			st, err := l.Status(cmd.Context())
-			if err != nil {
+			var st sqlite.Status
+			if err := a.get(cmd.Context(), "ledger", nil, &st); err != nil {
 				return err
 			}
 			if p.json {
@@ -61,16 +62,12 @@ func (p *program) dbStatusCommand() *cobra.Command {
 }
 
 // recount compares the roll-ups of a day with its records; exit code 3 says that they differ.
-func (p *program) recount(ctx context.Context, l *sqlite.Ledger, text string) error {
-	day, err := time.Parse(time.DateOnly, text)
-	if err != nil {
-		return usage("--recount %s is no day: write it as 2026-11-20", text)
-	}
-	r, err := l.Recount(ctx, day)
-	if err != nil {
+func (p *program) recount(ctx context.Context, a *api, day string) error {
+	var r sqlstore.Recount
+	if err := a.get(ctx, "ledger/recount", url.Values{"day": {day}}, &r); err != nil {
 		return err
 	}
-	fmt.Fprintf(p.stdout, "%s: %s transfers counted, %d cells of the roll-ups differ\n", text, tallyman.Count(r.Transfers), len(r.Differences))
+	fmt.Fprintf(p.stdout, "%s: %s transfers counted, %d cells of the roll-ups differ\n", day, tallyman.Count(r.Transfers), len(r.Differences))
 	if r.Pruned {
 		fmt.Fprintln(p.stdout, "Records of this day were pruned: the roll-ups rightly say more.")
 	}
@@ -127,18 +124,40 @@ func (p *program) dbBackupCommand() *cobra.Command {
 		Long:    "Copies the ledger as of one moment. FILE appears when it is whole. To restore it, stop the server and put it in the place of " + ledgerFile + ".",
 		Example: "  tallyman db backup /backup/tallyman-$(date +%F).db",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			l, err := p.ledger(cmd.Context(), true)
+			a, err := p.reachOrRead(cmd.Context())
 			if err != nil {
 				return err
 			}
-			defer l.Close()
-			if err := l.Backup(cmd.Context(), args[0]); err != nil {
+			defer a.close()
+			if err := a.backup(cmd.Context(), args[0]); err != nil {
 				return err
 			}
 			fmt.Fprintln(p.stdout, "Wrote "+args[0])
 			return nil
 		},
 	}
+}
+
+// backup writes a copy of the ledger. The file has its name only when it is whole and on stable storage.
+func (a *api) backup(ctx context.Context, to string) error {
+	body, err := a.open(ctx, "POST", "ledger/backup", nil)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	part, err := os.CreateTemp(filepath.Dir(to), ".tallyman-backup-*")
+	if err != nil {
+		return fmt.Errorf("write the copy: %w", err)
+	}
+	defer os.Remove(part.Name())
+	_, err = io.Copy(part, body)
+	if err := errors.Join(err, part.Sync(), part.Close()); err != nil {
+		return fmt.Errorf("write the copy: %w", err)
+	}
+	if err := os.Link(part.Name(), to); err != nil {
+		return fmt.Errorf("write the copy: %w: name another file", err)
+	}
+	return nil
 }
 
 func (p *program) dbExportCommand() *cobra.Command {
@@ -180,14 +199,19 @@ func (p *program) copyAnswer(ctx context.Context, a *api, path string, v url.Val
 	return nil
 }
 
-// ledger opens the ledger of the state folder for reading.
-func (p *program) ledger(ctx context.Context, readOnly bool) (*sqlite.Ledger, error) {
-	state, err := p.stateFolder()
-	if err != nil {
-		return nil, err
-	}
-	return openLedger(ctx, state, readOnly)
+// books lets the page's room ask a ledger.
+type books struct{ of *sqlite.Ledger }
+
+// Status implements web.Books.
+func (b books) Status(ctx context.Context) (any, error) { return b.of.Status(ctx) }
+
+// Recount implements web.Books.
+func (b books) Recount(ctx context.Context, day time.Time) (any, error) {
+	return b.of.Recount(ctx, day)
 }
+
+// Backup implements web.Books.
+func (b books) Backup(ctx context.Context, path string) error { return b.of.Backup(ctx, path) }
 
 // alone runs on a ledger that no server has open.
 func (p *program) alone(ctx context.Context, do func(*sqlite.Ledger) error) (err error) {

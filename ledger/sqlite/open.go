@@ -81,6 +81,7 @@ func (l *Ledger) open(ctx context.Context, c Config) error {
 	}
 	l.writes = sql.OpenDB(connector{d, source(c.Path,
 		"mode=rwc",
+		heap,
 		"_pragma=busy_timeout(1000)", // then the store tries again, until its context ends
 		"_pragma=synchronous(full)",
 		"_pragma=wal_autocheckpoint(8000)", // pages: a page that changes often is moved into the file less often
@@ -102,6 +103,7 @@ func (l *Ledger) open(ctx context.Context, c Config) error {
 func (l *Ledger) openReaders(d driver.Driver, c Config) {
 	l.read = sql.OpenDB(connector{d, source(c.Path,
 		"mode=ro",
+		heap,
 		"_pragma=busy_timeout(5000)",
 		"_pragma=temp_store(memory)",
 		fmt.Sprintf("_pragma=cache_size(-%d)", c.CacheMiB<<7),
@@ -109,6 +111,11 @@ func (l *Ledger) openReaders(d driver.Driver, c Config) {
 	l.read.SetMaxOpenConns(c.Readers)
 	l.read.SetMaxIdleConns(c.Readers)
 }
+
+// heap keeps the index of the write-ahead log in memory of this process instead of a mapped file (sqlite.org/vfs.html, unix-excl). A write to a mapped page
+// of a disk that hangs stops the thread in a page fault, where the runtime of Go cannot preempt it, and with it every other thread: then a hung
+// ledger would stop transfers. The price is that one process at a time has the ledger open; others ask it.
+const heap = "vfs=unix-excl"
 
 // source names the file and how a connection to it is set up.
 func source(path string, options ...string) string {
