@@ -182,6 +182,7 @@ func TestAForgottenReaderHoldsBackNothing(t *testing.T) {
 func TestSeekGoesBackAndForth(t *testing.T) {
 	s := mustOpen(t, small(t.TempDir()))
 	defer s.Close()
+	mustReader(t, s, "behind") // holds back the removal of what is sought again
 	r := mustReader(t, s, "join")
 	want := texts(1, 100)
 	id := mustCommit(t, s, want...)
