@@ -87,10 +87,10 @@ func cases() []test {
 			bars: []bar{{p50, ours, hpa, false, 0.1, "x"}, {failed, ours, "", false, 0, ""}}, run: (*rig).lossy,
 		},
 		{
-			name: "ledger-locked", title: "500 clients at once, 256 kB each in blocks of 1428, a live page open, the ledger locked by another process",
-			labels: []string{free, locked}, metrics: []string{p50, p99, peak, drained, highest, missing, failed},
-			bars: []bar{{p50, locked, free, false, 1.1, "x"}, {missing, locked, "", false, 0, ""}, {failed, locked, "", false, 0, ""}},
-			run:  (*rig).locked,
+			name: "ledger-frozen", title: "500 clients at once, 256 kB each in blocks of 1428, a live page open, the disk of the ledger frozen meanwhile",
+			labels: []string{free, frozen}, metrics: []string{p50, p99, peak, drained, highest, missing, failed},
+			bars: []bar{{p50, frozen, free, false, 1.1, "x"}, {missing, frozen, "", false, 0, ""}, {failed, frozen, "", false, 0, ""}},
+			run:  (*rig).frozen,
 		},
 	}
 }

@@ -36,15 +36,26 @@ type system struct {
 
 func (c *control) system() (system, error) {
 	var s system
-	answer, err := c.http.Get("http://localhost/api/v1/system")
+	return s, c.get("system", &s)
+}
+
+// records is how many transfers the ledger holds.
+func (c *control) records() (int, error) {
+	var s struct{ Transfers int }
+	err := c.get("ledger", &s)
+	return s.Transfers, err
+}
+
+func (c *control) get(what string, into any) error {
+	answer, err := c.http.Get("http://localhost/api/v1/" + what)
 	if err != nil {
-		return s, err
+		return err
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
-		return s, fmt.Errorf("the server answered %s", answer.Status)
+		return fmt.Errorf("the server answered %s", answer.Status)
 	}
-	return s, json.NewDecoder(answer.Body).Decode(&s)
+	return json.NewDecoder(answer.Body).Decode(into)
 }
 
 // drain waits until everything recorded is in the ledger. It does nothing for a server

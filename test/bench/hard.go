@@ -3,10 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"time"
 
@@ -100,43 +98,50 @@ func (r *rig) lossy(name string) (map[string][]sample, error) {
 	return got, err
 }
 
-// The contestants of the case with the locked ledger.
+// The contestants of the case with the ledger on a disk that hangs.
 const (
-	free   = "ledger free"
-	locked = "ledger locked"
+	free   = "ledger's disk well"
+	frozen = "ledger's disk frozen"
 )
 
-// locked compares our server with itself: another process holds the write lock of the
-// ledger from before the first request until 3 s after the last answer.
-func (r *rig) locked(name string) (map[string][]sample, error) {
+// frozen compares our server with itself: the disk of the ledger, and only that, hangs from before the first request until 3 s after the last answer.
+func (r *rig) frozen(name string) (map[string][]sample, error) {
 	const file = "crowd"
 	if err := r.file(file, 256_000); err != nil {
 		return nil, err
 	}
-	measure := func(lock bool) func() (sample, error) {
+	d, err := newDisk(r.state)
+	if err != nil {
+		return nil, err
+	}
+	r.ledger = d
+	defer func() {
+		r.ledger = nil
+		_ = d.close()
+	}()
+	measure := func(hang bool) func() (sample, error) {
 		return func() (got sample, err error) {
 			err = r.servers([]string{ours}, "", func(running map[string]*server) error {
-				got, err = r.underLock(running[ours], file, lock)
+				got, err = r.whileFrozen(running[ours], file, hang)
 				return err
 			})
 			return got, err
 		}
 	}
-	return r.alternate(name, contestant{free, measure(false)}, contestant{locked, measure(true)})
+	return r.alternate(name, contestant{free, measure(false)}, contestant{frozen, measure(true)})
 }
 
-func (r *rig) underLock(s *server, file string, lock bool) (sample, error) {
+func (r *rig) whileFrozen(s *server, file string, hang bool) (sample, error) {
 	page, err := s.open(r.ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer page.close()
-	unlock := func() error { return nil }
-	if lock {
-		if unlock, err = lockLedger(filepath.Join(filepath.Dir(s.socket), "ledger.db")); err != nil {
+	if hang {
+		if err := r.ledger.freeze(); err != nil {
 			return nil, err
 		}
-		defer unlock()
+		defer func() { _ = r.ledger.thaw() }()
 	}
 	spec := load.Spec{
 		Kind: load.Many, Server: s.addr, Names: []string{file}, Size: 256_000, Block: 1428, Clients: 500, Transfers: 2, Limit: time.Minute, Timeout: time.Second,
@@ -145,11 +150,11 @@ func (r *rig) underLock(s *server, file string, lock bool) (sample, error) {
 	if err != nil {
 		return nil, err
 	}
-	if lock {
+	if hang {
 		<-time.After(3 * time.Second)
 	}
 	sys, err := s.system()
-	if err := errors.Join(err, unlock()); err != nil {
+	if err := errors.Join(err, r.ledger.thaw()); err != nil {
 		return nil, err
 	}
 	drain, err := s.drain(r.ctx)
@@ -160,46 +165,8 @@ func (r *rig) underLock(s *server, file string, lock bool) (sample, error) {
 	if err != nil {
 		return nil, err
 	}
-	kept, err := countRows(filepath.Join(filepath.Dir(s.socket), "ledger.db"))
+	kept, err := s.records()
 	got := turn{Result: result, drain: drain}.figures()
 	got[peak], got[highest], got[missing] = float64(sys.Backlog), float64(rss)/(1<<20), float64(result.Transfers-kept)
 	return got, err
-}
-
-// lockLedger takes the write lock of a SQLite file in a process of its own.
-func lockLedger(path string) (unlock func() error, err error) {
-	cmd := exec.Command("sqlite3", "-batch", path)
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	fmt.Fprintln(in, ".timeout 5000\nBEGIN IMMEDIATE;\nSELECT 'held';")
-	held := make([]byte, len("held"))
-	if _, err := io.ReadFull(out, held); err != nil {
-		return nil, fmt.Errorf("lock the ledger with sqlite3: %w", err)
-	}
-	return func() error {
-		if in == nil {
-			return nil
-		}
-		in.Close() // sqlite3 rolls back and ends
-		in = nil
-		return cmd.Wait()
-	}, nil
-}
-
-func countRows(path string) (int, error) {
-	out, err := exec.Command("sqlite3", "-readonly", path, "SELECT count(*) FROM transfer").Output()
-	if err != nil {
-		return 0, fmt.Errorf("count the records: %w", err)
-	}
-	n, err := strconv.Atoi(string(out[:max(len(out)-1, 0)]))
-	return n, err
 }

@@ -23,6 +23,7 @@ type rig struct {
 	peers    map[string]peer
 	root     string // on tmpfs, so that no disk is measured
 	state    string // folder for states, on the disk
+	ledger   *disk  // where our ledger lies; nil = in the state folder
 	progress io.Writer
 	short    bool
 	runs     int

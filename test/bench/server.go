@@ -100,6 +100,11 @@ func (r *rig) command(s *server) (args []string, ready string, err error) {
 		if err != nil {
 			return nil, "", err
 		}
+		if r.ledger != nil {
+			if err := r.ledger.ledgerOn(state); err != nil {
+				return nil, "", err
+			}
+		}
 		ready = filepath.Join(state, "ready")
 		return []string{
 			r.binary, "serve", r.root, "--state", state, "--tftp", s.addr.String(), "--web", "", "--ready-file", ready,
