@@ -160,6 +160,7 @@ func (h *house) run(ctx context.Context) error {
 		}
 	})
 	showing.Go(func() { h.prune(page) })
+	showing.Go(func() { h.warm(page) })
 
 	var err error
 	select {

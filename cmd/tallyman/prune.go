@@ -40,6 +40,15 @@ func (h *house) prune(ctx context.Context) {
 	}
 }
 
+// warm asks what the page asks first, so that the ledger has the counts of the last days in memory when somebody looks.
+func (h *house) warm(ctx context.Context) {
+	for _, by := range []string{"hour", "client", "file"} {
+		if _, err := h.ledger.Stats(ctx, tallyman.StatsQuery{By: by, From: time.Now().AddDate(0, 0, -30)}); err != nil && ctx.Err() == nil {
+			h.log.Warn("counts not read ahead", "by", by, "err", err)
+		}
+	}
+}
+
 // boundByDisk lowers the size that the ledger may take, when less than keep.min_free is left on its disk: by what is missing.
 func (h *house) boundByDisk(keep *sqlstore.Keep) {
 	var st unix.Statfs_t
