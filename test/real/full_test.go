@@ -160,7 +160,7 @@ func TestADiskThatTurnsReadOnlyInAnUploadEndsIt(t *testing.T) {
 	}
 	same(t, filepath.Join(s.root, "image"), old)
 	r := s.ended(1, "put", "image")[0]
-	if said := r.Verdict + " " + r.Reason; said != "refused not-writable" && said != "failed io-error" || r.SHA256 != "" {
+	if said := r.Verdict + " " + r.Reason; said != "failed not-writable" && said != "failed io-error" || r.SHA256 != "" {
 		t.Errorf("the client was told %v, and the record says %+v", err, r)
 	}
 	s.stop()
