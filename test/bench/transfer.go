@@ -55,20 +55,21 @@ type turn struct {
 func (r *rig) take(s *server, spec load.Spec, ns string, least time.Duration) (turn, error) {
 	var sum turn
 	spec.Server = s.addr
-	names := spec.Names
-	for pass := 0; ; pass++ {
-		if spec.Kind == load.Write { // no upload takes the name of another one
-			spec.Names = []string{fmt.Sprintf("%s-%d", names[0], pass)}
-		}
+	for {
 		t, err := r.once(s, spec, ns)
 		if err != nil {
 			return sum, err
 		}
 		sum.add(t)
-		if sum.Elapsed >= least && sum.cpu >= enough || least == 0 || sum.Transfers == 0 {
+		if sum.over(least) {
 			return sum, nil
 		}
 	}
+}
+
+// over reports whether a turn is long enough. What does no transfer would last for ever.
+func (t *turn) over(least time.Duration) bool {
+	return t.Elapsed >= least && t.cpu >= enough || least == 0 || t.Transfers == 0
 }
 
 func (r *rig) once(s *server, spec load.Spec, ns string) (turn, error) {
@@ -143,7 +144,7 @@ func (t turn) figures() sample {
 func (r *rig) reads(name string, sides ...side) (map[string][]sample, error) {
 	var got map[string][]sample
 	err := r.servers(serversOf(sides), "", func(running map[string]*server) (err error) {
-		var of []contestant
+		var of []shift
 		for _, s := range sides {
 			size := int64(16 << 20)
 			if s.window > 1 {
@@ -154,15 +155,12 @@ func (r *rig) reads(name string, sides ...side) (map[string][]sample, error) {
 				return err
 			}
 			spec := load.Spec{
-				Kind: load.Read, Names: []string{file}, Size: size, Block: s.block, Window: s.window, Duration: r.seconds(4), Limit: 20 * time.Second,
-				Timeout: time.Second, ReceiveBuffer: s.buffer, Touch: filepath.Join(r.root, file),
+				Kind: load.Read, Server: running[s.server].addr, Names: []string{file}, Size: size, Block: s.block, Window: s.window,
+				Duration: pass, Limit: 20 * time.Second, Timeout: time.Second, ReceiveBuffer: s.buffer, Touch: filepath.Join(r.root, file),
 			}
-			of = append(of, contestant{s.label, func() (sample, error) {
-				t, err := r.take(running[s.server], spec, "", spec.Duration)
-				return t.figures(), err
-			}})
+			of = append(of, shift{s.label, func(string) (turn, error) { return r.once(running[s.server], spec, "") }})
 		}
-		got, err = r.alternate(name, of...)
+		got, err = r.interleave(name, of...)
 		return err
 	})
 	return got, err
@@ -178,27 +176,24 @@ func serversOf(sides []side) []string {
 
 // writes compares one client that stores one file after the other, each under a new name.
 func (r *rig) writes(name string, block int) (map[string][]sample, error) {
+	const size = 64 << 20
 	var got map[string][]sample
 	err := r.servers([]string{ours, atftpd}, "", func(running map[string]*server) (err error) {
-		var of []contestant
+		var of []shift
 		for _, who := range []string{ours, atftpd} {
-			n := 0
-			of = append(of, contestant{who, func() (sample, error) {
-				n++
-				prefix := fmt.Sprintf("up-%s-%d", who, n)
-				const size = 64 << 20
-				t, err := r.take(running[who], load.Spec{
-					Kind: load.Write, Names: []string{prefix}, Size: size, Block: block, Window: 64, Duration: r.seconds(4), Limit: 20 * time.Second,
-					Timeout: time.Second,
-				}, "", r.seconds(4))
-				whole, wrong := r.collect(prefix+"-", size)
+			of = append(of, shift{who, func(name string) (turn, error) {
+				t, err := r.once(running[who], load.Spec{
+					Kind: load.Write, Server: running[who].addr, Names: []string{name}, Size: size, Block: block, Window: 64,
+					Duration: pass, Limit: 20 * time.Second, Timeout: time.Second,
+				}, "")
+				whole, wrong := r.collect(name+"-", size)
 				if err = errors.Join(err, wrong); err == nil && whole < t.Transfers {
 					err = fmt.Errorf("%d uploads were acknowledged, and %d files are whole", t.Transfers, whole)
 				}
-				return t.figures(), err
+				return t, err
 			}})
 		}
-		got, err = r.alternate(name, of...)
+		got, err = r.interleave(name, of...)
 		return err
 	})
 	return got, err
