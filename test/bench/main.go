@@ -1,7 +1,7 @@
 // Command bench measures Tallyman beside the TFTP servers of Debian, in one run on one
 // machine, and prints the tables of doc/benchmarks.md.
 //
-//	go run ./test/bench [-short] [-only NAME] [-runs 5] [-json] [-pin]
+//	go run ./test/bench [-short] [-only NAME] [-runs 5] [-json] [-pin together|apart]
 //
 // The runs alternate: ours, peer, ours, peer, so that whatever else the machine does
 // falls on both. A ratio is the median of the ratios of neighbouring runs. Recording and
@@ -46,13 +46,16 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	list := flags.Bool("list", false, "list the cases")
 	runs := flags.Int("runs", 5, "alternating runs of each server")
 	asJSON := flags.Bool("json", false, "print every run as JSON")
-	pin := flags.Bool("pin", false, "server on processor 0, clients on processor 1")
+	pin := flags.String("pin", "", "together: server and clients on processor 0; apart: clients on processor 1")
 	binary := flags.String("tallyman", ".cache/bench/tallyman", "the program that is measured")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil
 		}
 		return err
+	}
+	if *pin != "" && *pin != together && *pin != apart {
+		return fmt.Errorf("-pin %q: want %s or %s", *pin, together, apart)
 	}
 	if *list {
 		for _, c := range cases() {

@@ -118,3 +118,24 @@ func (a *account) close() {
 		}
 	}
 }
+
+// pin keeps a running server and all it will start on serverProcessor. It comes after the
+// start, so that our server sees how many processors there are.
+func pin(pid int) error {
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		return err
+	}
+	var set unix.CPUSet
+	set.Set(serverProcessor)
+	for _, t := range threads {
+		id, err := strconv.Atoi(t.Name())
+		if err != nil {
+			return err
+		}
+		if err := unix.SchedSetaffinity(id, &set); err != nil && !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("pin the server: %w", err)
+		}
+	}
+	return nil
+}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"tallyman/test/bench/load"
@@ -27,7 +28,7 @@ type rig struct {
 	progress io.Writer
 	short    bool
 	runs     int
-	pin      bool
+	pin      string // together, apart, or "" where the scheduler decides
 }
 
 func newRig(ctx context.Context, binary string, progress io.Writer) (*rig, error) {
@@ -80,10 +81,27 @@ func (r *rig) load(s load.Spec, ns string, gate load.Gate) (load.Result, error) 
 	if ns != "" {
 		args = append([]string{"ip", "netns", "exec", ns}, args...)
 	}
-	if r.pin {
-		args = append([]string{"taskset", "-c", "1"}, args...)
+	if r.pin != "" {
+		args = append([]string{"taskset", "-c", strconv.Itoa(r.clientProcessor())}, args...)
 	}
 	return load.In(exec.CommandContext(r.ctx, args[0], args[1:]...), s, gate)
+}
+
+// The values of -pin. Where one client and one server wake each other all the time, it
+// decides more than all else whether they share a processor.
+const (
+	together = "together"
+	apart    = "apart"
+)
+
+// serverProcessor is where a pinned server runs.
+const serverProcessor = 0
+
+func (r *rig) clientProcessor() int {
+	if r.pin == apart {
+		return serverProcessor + 1
+	}
+	return serverProcessor
 }
 
 // seconds is how long a run of clients lasts.

@@ -63,9 +63,6 @@ func (r *rig) start(name, ns string) (*server, error) {
 	if ns != "" {
 		args = append([]string{"ip", "netns", "exec", ns}, args...)
 	}
-	if r.pin {
-		args = append([]string{"taskset", "-c", "0"}, args...)
-	}
 	s.cmd = exec.CommandContext(r.ctx, args[0], args[1:]...)
 	s.cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+r.peers[name].libraries)
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -78,6 +75,12 @@ func (r *rig) start(name, ns string) (*server, error) {
 	if err := s.wait(ready, ns); err != nil {
 		s.stop()
 		return nil, fmt.Errorf("start %s: %w: %s", name, err, complaint.String())
+	}
+	if r.pin != "" {
+		if err := pin(s.cmd.Process.Pid); err != nil {
+			s.stop()
+			return nil, err
+		}
 	}
 	if s.account, err = newAccount(s.cmd.Process.Pid); err != nil {
 		s.stop()

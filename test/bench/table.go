@@ -57,6 +57,9 @@ func (r *rig) machine() string {
 	first, _ := exec.CommandContext(r.ctx, r.binary, "version").Output()
 	version, _, _ := strings.Cut(string(first), "\n")
 	text := fmt.Sprintf("%s, Linux %s, %s, load %s; %s", time.Now().Format(time.DateOnly), unix.ByteSliceToString(name.Release[:]), cpu, average(), version)
+	if r.pin != "" {
+		text += ", server and clients pinned " + r.pin
+	}
 	for _, p := range []string{hpa, atftpd, dnsmasq} {
 		text += ", " + p + " " + r.peers[p].version
 	}
