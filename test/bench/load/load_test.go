@@ -32,7 +32,9 @@ func TestMain(m *testing.M) {
 }
 
 func inChild(s Spec, gate Gate) (Result, error) {
-	return In(exec.Command(os.Args[0], "clients"), s, gate)
+	cmd := exec.Command(os.Args[0], "clients")
+	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0") // else a process with the race detector ends a second late
+	return In(cmd, s, gate)
 }
 
 func mustRun(t *testing.T, s Spec) Result {
