@@ -19,7 +19,8 @@ const enough = 500 * time.Millisecond
 type side struct {
 	label, server string
 	block, window int
-	buffer        int // SO_RCVBUF of the client, 0 = the kernel's default
+	buffer        int  // SO_RCVBUF of the client, 0 = the kernel's default
+	unchanged     bool // the file stays as it is, else it is touched before each read
 }
 
 // servers starts the named servers and stops them when body returns.
@@ -139,8 +140,8 @@ func (t turn) figures() sample {
 	}
 }
 
-// reads compares one client that reads one file again and again. The file is touched
-// before each read, so that nobody's cache of digests helps.
+// reads compares one client that reads one file again and again. But for sides that say
+// otherwise the file is touched before each read, so that no cache of digests helps.
 func (r *rig) reads(name string, sides ...side) (map[string][]sample, error) {
 	var got map[string][]sample
 	err := r.servers(serversOf(sides), "", func(running map[string]*server) (err error) {
@@ -151,12 +152,16 @@ func (r *rig) reads(name string, sides ...side) (map[string][]sample, error) {
 				size = 64 << 20
 			}
 			file := fmt.Sprintf("f%d", size)
+			touch := filepath.Join(r.root, file)
+			if s.unchanged {
+				file, touch = "unchanged-"+file, ""
+			}
 			if err := r.file(file, size); err != nil {
 				return err
 			}
 			spec := load.Spec{
 				Kind: load.Read, Server: running[s.server].addr, Names: []string{file}, Size: size, Block: s.block, Window: s.window,
-				Duration: pass, Limit: 20 * time.Second, Timeout: time.Second, ReceiveBuffer: s.buffer, Touch: filepath.Join(r.root, file),
+				Duration: pass, Limit: 20 * time.Second, Timeout: time.Second, ReceiveBuffer: s.buffer, Touch: touch,
 			}
 			of = append(of, shift{s.label, func(string) (turn, error) { return r.once(running[s.server], spec, "") }})
 		}
