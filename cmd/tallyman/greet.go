@@ -87,6 +87,9 @@ func (s *source) example() string {
 	names, _ := filepath.Glob(filepath.Join(s.root, "*"))
 	for _, n := range names {
 		base := filepath.Base(n)
+		if st, err := os.Stat(n); err != nil || !st.Mode().IsRegular() {
+			continue
+		}
 		if !strings.HasPrefix(base, ".") && !strings.ContainsAny(base, " '\"\\$`&;<>|*?()[]{}#~") {
 			return base
 		}
