@@ -181,8 +181,6 @@ func (e *Evidence) Says() string {
 		if e.Moved >= 0 {
 			b.WriteString(", " + Count(e.Moved) + " lost")
 		}
-	case KindOrder:
-		b.WriteString("order")
 	default:
 		b.WriteString(e.Kind.String())
 	}

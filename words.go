@@ -7,18 +7,27 @@ type Kind uint8
 
 // The kinds of evidence. A kind is stored by its number: new ones go to the end.
 const (
-	NoKind       Kind = iota
-	KindRequest       // a party asked for a file
-	KindRefusal       // the server said no; Reason says why
-	KindOpened        // the file was opened, or the temporary file made: the transfer runs
-	KindProgress      // it runs; Moved is the count so far
-	KindClosed        // it ended; Reason says how
-	KindDigested      // a digest of the content is known
-	KindGap           // from Began to Time the witness could not see; Moved is how many were lost (-1 unknown), Err says why
-	KindOrder         // somebody told the program to do something: stop, reload, prune
+	NoKind             Kind = iota
+	KindRequest             // a party asked for a file
+	KindRefusal             // the server said no; Reason says why
+	KindOpened              // the file was opened, or the temporary file made: the transfer runs
+	KindProgress            // it runs; Moved is the count so far
+	KindClosed              // it ended; Reason says how
+	KindDigested            // a digest of the content is known
+	KindGap                 // from Began to Time the witness could not see; Moved is how many were lost (-1 unknown), Err says why
+	KindOrder               // somebody told the program to do something: stop, reload, prune
+	KindLogin               // somebody logged in
+	KindLoginFailed         // somebody tried to
+	KindCommandRefused      // a command that is no transfer was refused
+	KindFlow                // a network session began
 )
 
-var kindNames = [...]string{"", "request", "refusal", "opened", "progress", "closed", "digested", "gap", "order"}
+var kindNames = [...]string{
+	"", "request", "refusal", "opened", "progress", "closed", "digested", "gap", "order", "login", "login-failed", "command-refused", "flow",
+}
+
+// Alone reports whether evidence of this kind stands alone: it becomes an Event and speaks of no transfer.
+func (k Kind) Alone() bool { return k >= KindOrder && k <= KindFlow }
 
 // String returns the word that JSON and the page use.
 func (k Kind) String() string { return word(kindNames[:], int(k)) }

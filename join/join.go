@@ -62,11 +62,11 @@ func New(cfg Config) *Join {
 // Add takes one piece of evidence. What it changed is told by the next Changed.
 func (j *Join) Add(e tallyman.Evidence) {
 	j.now = seen(&e)
-	switch e.Kind {
-	case tallyman.KindGap:
+	if e.Kind == tallyman.KindGap {
 		j.addGap(e)
 		return
-	case tallyman.KindOrder:
+	}
+	if e.Kind.Alone() {
 		j.alone = append(j.alone, event(&e, j.cfg.Draw(&e)))
 		return
 	}

@@ -121,6 +121,22 @@ func TestRunningTransferIsActiveThenJudgedUnderTheSameID(t *testing.T) {
 	}
 }
 
+func TestEvidenceThatStandsAloneIsAnEvent(t *testing.T) {
+	for kind, word := range map[tallyman.Kind]string{
+		tallyman.KindOrder: "order", tallyman.KindLogin: "login", tallyman.KindLoginFailed: "login-failed",
+		tallyman.KindCommandRefused: "command-refused", tallyman.KindFlow: "flow",
+	} {
+		var s story
+		s.tell(0, kind, func(e *tallyman.Evidence) { e.Err = "why" })
+		j := join.New(patient())
+		j.Add(s.list[0])
+		got := j.Changed()
+		if e, ok := got[0].(*tallyman.Event); len(got) != 1 || !ok || e.Kind != word || e.Text != "why" {
+			t.Errorf("%s: %+v", word, got)
+		}
+	}
+}
+
 func TestForeignLogAloneNeverMakesComplete(t *testing.T) {
 	var s story
 	claim := func(reason tallyman.Reason) func(e *tallyman.Evidence) {
