@@ -57,6 +57,8 @@ type Pipe struct {
 
 	join    *join.Join
 	clock   clock
+	pace    pace
+	hurry   chan struct{} // closed when the pipe is drained: no rest
 	reader  *spool.Reader
 	buffers buffers
 	loss    loss
@@ -81,7 +83,7 @@ type Pipe struct {
 func Start(ctx context.Context, parts Parts) (*Pipe, error) {
 	p := &Pipe{
 		host: parts.Host, spool: parts.Spool, ledger: parts.Ledger, feed: parts.Feed, outbox: parts.Outbox, sinks: parts.Sinks,
-		orphan: parts.Orphan, aside: parts.Aside, log: parts.Log, now: parts.Now, turn: make(chan struct{}), finished: make(chan struct{}),
+		orphan: parts.Orphan, aside: parts.Aside, log: parts.Log, now: parts.Now, turn: make(chan struct{}), hurry: make(chan struct{}), finished: make(chan struct{}),
 	}
 	if p.now == nil {
 		p.now = time.Now
@@ -117,8 +119,6 @@ func Start(ctx context.Context, parts Parts) (*Pipe, error) {
 
 // run judges and commits until ctx ends.
 func (p *Pipe) run(ctx context.Context) {
-	background := newPolite()
-	defer background.end()
 	for ctx.Err() == nil {
 		wait, cancel := context.WithTimeout(ctx, advance)
 		entries, err := p.reader.Next(wait, batchSize)
@@ -130,17 +130,13 @@ func (p *Pipe) run(ctx context.Context) {
 		}
 		p.tellLoss()
 		p.watchClock()
-		work := func() { err = p.take(ctx, entries) }
-		if p.taken.Load()-p.judged.Load() > yieldUpTo {
-			work()
-		} else {
-			background.do(work)
-		}
-		if err != nil && ctx.Err() == nil {
+		began := time.Now()
+		if err := p.take(ctx, entries); err != nil && ctx.Err() == nil {
 			p.log.Error("evidence not stored", "err", err)
 			p.fail(err)
 			return
 		}
+		p.rest(ctx, time.Since(began))
 	}
 }
 
@@ -229,6 +225,7 @@ func (p *Pipe) Drain(ctx context.Context) error {
 	if again {
 		return nil
 	}
+	close(p.hurry)
 	err := p.settle(ctx)
 	for err == nil && p.losing.Load() {
 		// The spool was full, too full for the gap record. It is empty now, and makes room at its next round.
