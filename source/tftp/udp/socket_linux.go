@@ -196,6 +196,18 @@ func (s Socket) ReceiveWait(buf []byte, from *Addr) (int, error) {
 	return int(n), nil
 }
 
+// ReceiveSoon is Receive that looks again and again for at most patience before it gives EAGAIN. In between it offers
+// the processor to others, so that a peer on this machine can answer.
+func (s Socket) ReceiveSoon(buf []byte, from *Addr, patience time.Duration) (int, error) {
+	for start := time.Now(); ; {
+		n, err := s.Receive(buf, from)
+		if err != unix.EAGAIN || time.Since(start) > patience { //nolint:errorlint // Receive gives the bare Errno
+			return n, err
+		}
+		_, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0) // it cannot fail
+	}
+}
+
 // Send sends one packet without waiting.
 func (s Socket) Send(packet []byte, to *Addr) error {
 	_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, s.descriptor(),

@@ -218,6 +218,26 @@ func TestReceiveTellsTheWholeLength(t *testing.T) {
 	}
 }
 
+func TestReceiveSoonTakesWhatComesAndGivesUpWhenNothingDoes(t *testing.T) {
+	a, b := loopback(t, "127.0.0.1"), loopback(t, "127.0.0.1")
+	to, buf := addrOf(t, a), make([]byte, 8)
+	var from Addr
+	began := time.Now()
+	if _, err := a.ReceiveSoon(buf, &from, time.Millisecond); !errors.Is(err, unix.EAGAIN) || time.Since(began) < time.Millisecond {
+		t.Errorf("with nothing to come: %v after %v", err, time.Since(began))
+	}
+	var sender sync.WaitGroup
+	sender.Go(func() {
+		if err := b.Send([]byte("ack"), &to); err != nil {
+			t.Error(err)
+		}
+	})
+	if n, err := a.ReceiveSoon(buf, &from, patience); n != 3 || err != nil {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	sender.Wait()
+}
+
 func TestReceiveWaitEndsAtItsTimeout(t *testing.T) {
 	s := loopback(t, "127.0.0.1")
 	if err := s.Timeout(time.Millisecond); err != nil {
