@@ -68,6 +68,7 @@ type loop struct {
 	threads   map[*thread]struct{}
 	uploading int  // uploads that are not stored or removed yet
 	windowed  int  // of them: those that are worth gathering for
+	quick     int  // above 0: packets came within vigil lately
 	gathering bool // one of them is midway in a window
 	stopping  atomic.Bool
 	until     time.Duration // end of the drain, once it has begun
@@ -111,7 +112,7 @@ func (l *loop) run() {
 	defer runtime.UnlockOSThread()
 	udp.PreciseNaps()
 	for !l.drained() {
-		n := l.poll.Wait(l.patience())
+		n := l.wait()
 		l.now = time.Since(l.origin)
 		woken := false
 		for i := range n {
@@ -138,12 +139,33 @@ func (l *loop) run() {
 		if l.stopping.Load() {
 			l.drain()
 		}
-		if l.gathering && l.windowed == l.active-l.settled {
+		if l.gathering {
 			udp.Nap(gatherFor)
 		}
 		l.gathering = false
 	}
 	l.tellFloods(true)
+}
+
+// wait waits for packets, and returns how many events there are. As a thread does, it looks out for those of one upload
+// alone as long as they come quickly.
+func (l *loop) wait() int {
+	if !l.alone() {
+		return l.poll.Wait(l.patience())
+	}
+	if l.quick > 0 {
+		if n := l.poll.Soon(vigil); n > 0 {
+			l.quick = quickRounds
+			return n
+		}
+		l.quick--
+	}
+	began := time.Now()
+	n := l.poll.Wait(l.patience())
+	if n > 0 && time.Since(began) < vigil {
+		l.quick = quickRounds
+	}
+	return n
 }
 
 // patience is how long the loop may wait for packets.
@@ -243,8 +265,8 @@ func (l *loop) receiveMany(a *lane.Lane[transfer]) bool {
 		}
 	}
 	l.opener.Forget()
-	if t := a.Solo; t != nil && t.flight > 0 && t.grant.Window-t.flight >= gatherFrom {
-		l.gathering = true
+	if t := a.Solo; t != nil && t.op == tallyman.OpPut {
+		l.gather(t)
 	}
 	return true
 }

@@ -22,6 +22,19 @@ const (
 // wide reports whether an upload's windows are worth gathering for.
 func (t *transfer) wide() bool { return t.grant.Window >= 2*gatherFrom }
 
+// gather makes use of the time that the rest of a window needs.
+func (l *loop) gather(t *transfer) {
+	if l.alone() && t.sink.Sum() >= gatherFrom*t.grant.BlockSize/2 {
+		return // which took about as long as a rest
+	}
+	if t.flight > 0 && t.grant.Window-t.flight >= gatherFrom && l.windowed == l.active-l.settled {
+		l.gathering = true
+	}
+}
+
+// alone reports whether one upload of wide windows is all that goes on.
+func (l *loop) alone() bool { return l.windowed == 1 && l.active-l.settled == 1 }
+
 // take appends a payload to the upload.
 func (l *loop) take(t *transfer, payload []byte, last bool) *Refusal {
 	t.flight++

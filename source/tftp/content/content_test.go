@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"sync"
@@ -399,12 +400,66 @@ func TestFullUploadAsksToWait(t *testing.T) {
 	}
 }
 
+func TestTheDigestIsRightWhoeverDigests(t *testing.T) {
+	content := make([]byte, 3<<20)
+	random := rand.New(rand.NewPCG(1, 2))
+	for i := range content {
+		content[i] = byte(random.Uint32())
+	}
+	want := sumText(sha256.Sum256(content))
+	for round := range 20 {
+		rec := &recorder{upload: &memoryUpload{}}
+		back := make(chan Job, 1)
+		workers := Start(1, rec, func(j Job) { back <- j })
+		w := NewWriting(rec.upload, false, 4<<10)
+		var evidence tallyman.Evidence
+		closed := func() *tallyman.Evidence { return &evidence }
+		summed, out := 0, false
+		take := func(wait bool) {
+			if j, ok := w.Next("me", closed); ok {
+				workers.Give(j)
+				out = true
+			}
+			select {
+			case j := <-back:
+				w.Back(&j)
+				out = false
+			default:
+				if out && wait {
+					j := <-back
+					w.Back(&j)
+					out = false
+				}
+			}
+		}
+		for at := 0; at < len(content); {
+			n := min(1+random.IntN(6000), len(content)-at)
+			w.Take(content[at:at+n], at+n == len(content))
+			at += n
+			if random.IntN(3) < round%4 {
+				summed += w.Sum()
+			}
+			take(w.Full())
+		}
+		for out || w.last {
+			take(true)
+		}
+		workers.Stop()
+		if rec.got.Digest != want {
+			t.Errorf("round %d: digest %s, want %s; %d bytes were digested here", round, rec.got.Digest, want, summed)
+		}
+		if here := round%4 > 0; here != (summed > 0) {
+			t.Errorf("round %d: %d bytes were digested here", round, summed)
+		}
+	}
+}
+
 func TestUploadedTextIsConverted(t *testing.T) {
 	u := &memoryUpload{}
 	w := NewWriting(u, true, 512)
 	w.Take([]byte("a\r"), false)
 	w.Take([]byte("\nb\r\x00c\r"), true)
-	if got := bytes.Join(w.full, nil); !w.Text() || w.Size() != 6 || string(got) != "a\nb\rc\r" {
+	if got := w.full[0].bytes; len(w.full) != 1 || !w.Text() || w.Size() != 6 || string(got) != "a\nb\rc\r" {
 		t.Errorf("%d bytes, %q", w.Size(), got)
 	}
 }

@@ -27,7 +27,7 @@ type Job struct {
 	act    act
 	upload Upload
 	sum    hash.Hash
-	chunks [][]byte
+	pieces []piece
 	closed *tallyman.Evidence // of finishing
 }
 
@@ -92,9 +92,11 @@ func (w *Workers) do(j *Job) error {
 		j.upload.Abort()
 		return nil
 	}
-	for _, c := range j.chunks {
-		j.sum.Write(c)
-		if _, err := j.upload.Write(c); err != nil {
+	for _, p := range j.pieces {
+		if rest := p.bytes[p.summed:]; len(rest) > 0 { // else the hash is not ours
+			j.sum.Write(rest)
+		}
+		if _, err := j.upload.Write(p.bytes); err != nil {
 			return err
 		}
 	}

@@ -20,20 +20,29 @@ const (
 
 // Writing gathers what an upload brings: filled where packets arrive, emptied by
 // workers. They digest it too, because it costs about as much as all the rest and
-// the thread that takes packets is the one that clients wait for.
+// the thread that takes packets is the one that clients wait for. When that one
+// has nothing else to do it calls Sum, and the workers have that much less.
 type Writing struct {
 	Upload Upload
 
-	sum     hash.Hash         // of the workers
+	sum     hash.Hash         // a worker's while behind, else of who calls
 	decoder *netascii.Decoder // of netascii
 	chunk   []byte            // being filled
+	summed  int               // how much of it is digested; 0 while behind
+	behind  bool              // what came before chunk is not digested: a worker will do it
 	size    int               // of a chunk
-	full    [][]byte          // waiting for a worker
-	spare   []byte            // written, to be filled again
+	full    []piece           // waiting for a worker
+	spare   [][]byte          // written, to be filled again; at most chunksWaiting
 	bytes   int64             // taken, as they go into the file
 	busy    bool              // a worker has the Upload
 	last    bool              // all is in
 	drop    bool              // to be removed
+}
+
+// piece is a full chunk, digested up to summed.
+type piece struct {
+	bytes  []byte
+	summed int
 }
 
 // NewWriting begins an upload whose client sends windows of so many bytes;
@@ -54,10 +63,9 @@ func (w *Writing) Size() int64 { return w.bytes }
 
 // Take appends a payload, which is not kept; last says that it is the final one.
 func (w *Writing) Take(payload []byte, last bool) {
-	if w.chunk == nil {
-		w.chunk, w.spare = w.spare, nil
-	}
-	if w.chunk == nil {
+	if n := len(w.spare); w.chunk == nil && n > 0 {
+		w.chunk, w.spare = w.spare[n-1], w.spare[:n-1]
+	} else if w.chunk == nil {
 		w.chunk = make([]byte, 0, w.size)
 	}
 	before := len(w.chunk)
@@ -72,9 +80,21 @@ func (w *Writing) Take(payload []byte, last bool) {
 	w.bytes += int64(len(w.chunk) - before)
 	w.last = last
 	if len(w.chunk) >= w.size-len(payload) || last {
-		w.full = append(w.full, w.chunk)
-		w.chunk = nil
+		w.behind = w.behind || w.summed < len(w.chunk)
+		w.full = append(w.full, piece{w.chunk, w.summed})
+		w.chunk, w.summed = nil, 0
 	}
+}
+
+// Sum digests what was taken, unless a worker will, and returns how many bytes.
+func (w *Writing) Sum() int {
+	rest := w.chunk[w.summed:]
+	if w.behind || len(rest) == 0 {
+		return 0
+	}
+	w.sum.Write(rest)
+	w.summed += len(rest)
+	return len(rest)
 }
 
 // Full asks not to Take more for now.
@@ -86,7 +106,7 @@ func (w *Writing) Drop() { w.full, w.last, w.drop = nil, false, true }
 // Next is the next job for a worker, false when there is none or one is under
 // way. of comes back with it. closed is asked for the evidence of a whole upload.
 func (w *Writing) Next(of any, closed func() *tallyman.Evidence) (Job, bool) {
-	j := Job{Of: of, upload: w.Upload, sum: w.sum, chunks: w.full}
+	j := Job{Of: of, upload: w.Upload, sum: w.sum, pieces: w.full}
 	switch {
 	case w.busy:
 		return Job{}, false
@@ -106,7 +126,10 @@ func (w *Writing) Back(j *Job) {
 	w.busy = false
 	w.last = w.last && j.act != finishing
 	w.drop = w.drop && j.act != dropping
-	if w.spare == nil && j.act == writing && len(j.chunks) > 0 {
-		w.spare = j.chunks[0][:0]
+	w.behind = w.behind && len(w.full) > 0 // what came meanwhile is not looked into
+	for _, p := range j.pieces {
+		if len(w.spare) < chunksWaiting {
+			w.spare = append(w.spare, p.bytes[:0])
+		}
 	}
 }

@@ -121,6 +121,20 @@ func (p *Poll) Wait(d time.Duration) int {
 	return p.n
 }
 
+// Soon is Wait that looks again and again for so long before it returns 0. In between it offers the processor to others.
+func (p *Poll) Soon(patience time.Duration) int {
+	for start := time.Now(); ; {
+		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events[0])), uintptr(len(p.events)), 0, 0, 0)
+		if errno != 0 { // EINTR alone can happen here (man 2 epoll_wait): nothing came
+			n = 0
+		}
+		if p.n = int(n); p.n > 0 || time.Since(start) > patience {
+			return p.n
+		}
+		Yield()
+	}
+}
+
 // Event is number i of the last Wait; false for the wake-up, which it takes down.
 func (p *Poll) Event(i int) (Event, bool) {
 	e := &p.events[i]
@@ -143,6 +157,11 @@ func (p *Poll) Wake() {
 	var one [8]byte
 	binary.NativeEndian.PutUint64(one[:], 1)
 	_, _, _ = unix.RawSyscall(unix.SYS_WRITE, uintptr(p.wake), uintptr(unsafe.Pointer(&one[0])), 8)
+}
+
+// Yield offers the processor to others.
+func Yield() {
+	_, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0) // it cannot fail
 }
 
 // Nap rests the calling thread, processor and all; it is for microseconds.

@@ -204,7 +204,7 @@ func (s Socket) ReceiveSoon(buf []byte, from *Addr, patience time.Duration) (int
 		if err != unix.EAGAIN || time.Since(start) > patience { //nolint:errorlint // Receive gives the bare Errno
 			return n, err
 		}
-		_, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0) // it cannot fail
+		Yield()
 	}
 }
 
