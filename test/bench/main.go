@@ -47,7 +47,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	runs := flags.Int("runs", 5, "alternating runs of each server")
 	asJSON := flags.Bool("json", false, "print every run as JSON")
 	pin := flags.String("pin", "", "together: server and clients on processor 0; apart: clients on processor 1")
-	binary := flags.String("tallyman", ".cache/bench/tallyman", "the program that is measured")
+	binary := flags.String("tallyman", "bin/tallyman", "the program that is measured")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil

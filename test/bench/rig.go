@@ -40,7 +40,7 @@ func newRig(ctx context.Context, binary string, progress io.Writer) (*rig, error
 		return nil, err
 	}
 	if _, err := os.Stat(binary); err != nil {
-		return nil, fmt.Errorf("%w: go build -o .cache/bench/tallyman ./cmd/tallyman", err)
+		return nil, fmt.Errorf("%w: run make build", err)
 	}
 	peers, err := findPeers(ctx)
 	if err != nil {
@@ -51,7 +51,14 @@ func newRig(ctx context.Context, binary string, progress io.Writer) (*rig, error
 		return nil, err
 	}
 	r := &rig{ctx: ctx, binary: binary, self: self, peers: peers, root: root, progress: progress}
-	if r.state, err = os.MkdirTemp(filepath.Dir(binary), "state-"); err != nil {
+	states, err := filepath.Abs(".cache/bench") // on the disk
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(states, 0o755); err != nil {
+		return nil, err
+	}
+	if r.state, err = os.MkdirTemp(states, "state-"); err != nil {
 		return nil, err
 	}
 	return r, os.Chmod(root, 0o755)
