@@ -86,11 +86,11 @@ func (f *folder) enter(name string, mode uint32) (*folder, error) {
 			return in, nil
 		case is(err, unix.ENOTDIR, unix.ELOOP):
 			return nil, refuse(tallyman.NotWritable, "%s is no folder: move it away", tallyman.Escape(f.tree.abs(in.rel)))
-		case err != unix.ENOENT:
+		case !is(err, unix.ENOENT):
 			return nil, err
 		}
 		err = f.tree.do("mkdir", in.rel, func() error { return unix.Mkdirat(f.fd, name, mode) })
-		if made = err == nil; !made && err != unix.EEXIST {
+		if made = err == nil; !made && !is(err, unix.EEXIST) {
 			return nil, err
 		}
 	}
@@ -123,7 +123,7 @@ func (f *folder) stillThere() error {
 	var was, now unix.Stat_t
 	fd, _, err := f.tree.resolve(f.asked, unix.O_PATH|unix.O_DIRECTORY)
 	if err == nil {
-		defer unix.Close(fd)
+		defer func() { _ = unix.Close(fd) }()
 		err = unix.Fstat(fd, &now)
 	}
 	if err == nil {
@@ -159,7 +159,7 @@ func (f *folder) each(look func(name string, sort fs.FileMode)) error {
 	}
 	// Where readdir(3) says DT_UNKNOWN, package os looks at the entry by the name of the file it was given.
 	d := os.NewFile(uintptr(fd), fmt.Sprintf("/proc/self/fd/%d", fd))
-	defer d.Close()
+	defer func() { _ = d.Close() }() // it was only read
 	for {
 		entries, err := d.ReadDir(readdirBatch)
 		for _, e := range entries {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -89,7 +88,7 @@ func (s shelf) link(u *Upload, old *unix.Stat_t) (kept string, err error) {
 	var st unix.Stat_t
 	err = s.free(u.base, old, func(name string) error {
 		err := s.tree.do("link", s.join(name), func() error { return unix.Linkat(u.dir.fd, u.base, s.fd, name, 0) })
-		if err != nil && err != unix.EEXIST {
+		if err != nil && !is(err, unix.EEXIST) {
 			return err
 		}
 		var look error
@@ -118,12 +117,12 @@ func (s shelf) take(dir int, name, base string, version *unix.Stat_t) (kept stri
 		}
 		err := s.tree.do("claim", s.join(to), func() error { return unix.Renameat2(dir, name, s.fd, to, unix.RENAME_NOREPLACE) })
 		if is(err, unix.EINVAL, unix.ENOSYS) {
-			if _, taken := lstat(s.fd, to); taken == unix.ENOENT {
+			if _, taken := lstat(s.fd, to); is(taken, unix.ENOENT) {
 				return s.tree.do("rename", s.join(to), func() error { return unix.Renameat(dir, name, s.fd, to) })
 			}
 			err = unix.EEXIST
 		}
-		if err == unix.EEXIST && s.same(dir, name, to) {
+		if is(err, unix.EEXIST) && s.same(dir, name, to) {
 			return s.tree.do("unlink", s.join(to), func() error { return unix.Unlinkat(dir, name, 0) })
 		}
 		return err
@@ -144,7 +143,7 @@ func (s shelf) free(base string, version *unix.Stat_t, try func(name string) err
 	stem := keptStem(base)
 	for i := range stampTries {
 		err := try(stem + stampOf(at.Add(time.Duration(i)*time.Millisecond)))
-		if !errors.Is(err, unix.EEXIST) {
+		if !is(err, unix.EEXIST) {
 			return err
 		}
 	}

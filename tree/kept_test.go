@@ -58,11 +58,11 @@ func TestOldVersionIsKeptUnderItsOwnTime(t *testing.T) {
 func TestFileSystemThatCannotKeepSaysSo(t *testing.T) {
 	root := t.TempDir()
 	put(t, filepath.Join(root, "f"), "old")
-	step := func(op, path string) error {
-		switch {
-		case op == "link":
+	step := func(op, _ string) error {
+		switch op {
+		case "link":
 			return unix.EPERM
-		case op == "exchange":
+		case "exchange":
 			return unix.EINVAL
 		}
 		return nil

@@ -130,8 +130,7 @@ func runVictim(t *testing.T, root string, mode tree.Mode, links bool, n int) (ou
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	b, err := cmd.Output()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		status, _ := exit.Sys().(syscall.WaitStatus)
 		killed = status.Signaled() && status.Signal() == syscall.SIGKILL
 	}

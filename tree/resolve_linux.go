@@ -57,7 +57,7 @@ func (t *Tree) resolveLegacy(path string, flags int) (int, string, error) {
 		}
 		return -1, "", err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // the copy of its descriptor stays
 	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return -1, "", err
@@ -84,7 +84,7 @@ func (t *Tree) unlinked(fd int) (int, string, error) {
 // again repeats a call that a signal interrupted.
 func again(call func() error) error {
 	for {
-		if err := call(); err != unix.EINTR {
+		if err := call(); !is(err, unix.EINTR) {
 			return err
 		}
 	}

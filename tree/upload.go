@@ -106,7 +106,7 @@ func (u *Upload) old() (st unix.Stat_t, exists bool, err error) {
 		return err
 	})
 	switch {
-	case err == unix.ENOENT:
+	case is(err, unix.ENOENT):
 		return st, false, nil
 	case err != nil:
 		return st, false, err
@@ -153,7 +153,7 @@ func (u *Upload) makeTemp() error {
 			u.fd, err = unix.Openat(u.dir.fd, temp, flags, 0o600)
 			return err
 		})
-		if err == unix.EEXIST {
+		if is(err, unix.EEXIST) {
 			continue
 		}
 		if err != nil {
@@ -162,7 +162,7 @@ func (u *Upload) makeTemp() error {
 		u.temp, u.path = temp, u.dir.join(temp)
 		var st unix.Stat_t
 		err = unix.Flock(u.fd, unix.LOCK_EX|unix.LOCK_NB)
-		if err != unix.EWOULDBLOCK && unix.Fstat(u.fd, &st) == nil && st.Nlink > 0 {
+		if !is(err, unix.EWOULDBLOCK) && unix.Fstat(u.fd, &st) == nil && st.Nlink > 0 {
 			return nil // flock(2): a file system without locks says ENOLCK or EOPNOTSUPP; Sweep leaves such files alone
 		}
 		_ = unix.Close(u.fd)
