@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -51,7 +52,7 @@ func (c *control) get(what string, into any) error {
 	if err != nil {
 		return err
 	}
-	defer answer.Body.Close()
+	defer func() { _ = answer.Body.Close() }() // it was only read
 	if answer.StatusCode != http.StatusOK {
 		return fmt.Errorf("the server answered %s", answer.Status)
 	}
@@ -100,20 +101,22 @@ func (c *control) open(ctx context.Context) (*page, error) {
 		return nil, err
 	}
 	p := &page{cancel: cancel, done: make(chan struct{})}
-	go func() {
-		defer close(p.done)
-		defer answer.Body.Close()
-		for scan := bufio.NewReaderSize(answer.Body, 1<<20); ; {
-			line, err := scan.ReadString('\n')
-			if err != nil {
-				return
-			}
-			if strings.HasPrefix(line, "data:") {
-				p.events.Add(1)
-			}
-		}
-	}()
+	go p.read(answer.Body)
 	return p, nil
+}
+
+func (p *page) read(stream io.ReadCloser) {
+	defer close(p.done)
+	defer func() { _ = stream.Close() }()
+	for in := bufio.NewReaderSize(stream, 1<<20); ; {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return
+		}
+		if strings.HasPrefix(line, "data:") {
+			p.events.Add(1)
+		}
+	}
 }
 
 func (p *page) close() {
