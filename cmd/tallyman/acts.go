@@ -18,8 +18,10 @@ import (
 // acts are the scenes of the demo, in the order in which they are played.
 var acts = []act{
 	{"A client fetches a file", fetch("hello.txt", client.Request{Plain: true}), []wanted{{"hello.txt", tallyman.Complete, tallyman.FinalAck}}},
-	{"A switch fetches 8 MiB of firmware, 16 blocks at a time", fetch("firmware.bin", client.Request{BlockSize: 1428, Window: 16}),
-		[]wanted{{"firmware.bin", tallyman.Complete, tallyman.FinalAck}}},
+	{
+		"A switch fetches 8 MiB of firmware, 16 blocks at a time", fetch("firmware.bin", client.Request{BlockSize: 1428, Window: 16}),
+		[]wanted{{"firmware.bin", tallyman.Complete, tallyman.FinalAck}},
+	},
 	{"A router stores its configuration", store("router-confg", 3000), []wanted{{"router-confg", tallyman.Complete, tallyman.Stored}}},
 	{"It stores it again: the old version is kept", store("router-confg", 3100), []wanted{{"router-confg", tallyman.Complete, tallyman.Stored}}},
 	{"The network loses every fifth packet", lossy, []wanted{{"image.bin", tallyman.Complete, tallyman.FinalAck}}},
@@ -31,7 +33,8 @@ var acts = []act{
 	{"Somebody asks for a file that is not there", refusedFetch("firmware.bni"), []wanted{{"firmware.bni", tallyman.Refused, tallyman.NotFound}}},
 	{"Somebody tries to leave the folder", refusedFetch("../../etc/passwd"), []wanted{{"../../etc/passwd", tallyman.Refused, tallyman.BadRequest}}},
 	{"A PXE client looks for its configuration until it finds one", search, []wanted{
-		{"pxelinux.cfg/01-88-99-aa-bb-cc-dd", tallyman.Refused, tallyman.NotFound}, {"pxelinux.cfg/C0A8025B", tallyman.Refused, tallyman.NotFound},
+		{"pxelinux.cfg/01-88-99-aa-bb-cc-dd", tallyman.Refused, tallyman.NotFound},
+		{"pxelinux.cfg/C0A8025B", tallyman.Refused, tallyman.NotFound},
 		{"pxelinux.cfg/default", tallyman.Complete, tallyman.FinalAck},
 	}},
 }
@@ -57,8 +60,7 @@ func store(name string, size int) func(context.Context, *stage) error {
 func refusedFetch(name string) func(context.Context, *stage) error {
 	return func(ctx context.Context, s *stage) error {
 		_, err := client.Get(ctx, s.request(name), io.Discard, nil)
-		var failure *client.Failure
-		if !errors.As(err, &failure) {
+		if _, told := errors.AsType[*client.Failure](err); !told {
 			return fmt.Errorf("“%s” was not refused: %w", name, err)
 		}
 		return nil
@@ -77,8 +79,7 @@ func search(ctx context.Context, s *stage) error {
 // fill stores more than the folder takes.
 func fill(ctx context.Context, s *stage) error {
 	_, err := client.Put(ctx, s.request("tiny/dump.bin"), content(200_000), -1, nil)
-	var failure *client.Failure
-	if !errors.As(err, &failure) {
+	if _, told := errors.AsType[*client.Failure](err); !told {
 		return fmt.Errorf("the full disk was not told: %w", err)
 	}
 	return nil
@@ -112,6 +113,9 @@ func (p *puppet) send(packet ...byte) error {
 
 func (p *puppet) ack(block uint16) error { return p.send(0, 4, byte(block>>8), byte(block)) }
 
+// leave closes its port. Nothing waits to be sent.
+func (p *puppet) leave() { _ = p.conn.Close() }
+
 // fail sends an ERROR.
 func (p *puppet) fail(code byte, text string) error {
 	return p.send(append(append([]byte{0, 5, 0, code}, text...), 0)...)
@@ -139,7 +143,7 @@ func lossy(_ context.Context, s *stage) error {
 	if err != nil {
 		return err
 	}
-	defer p.conn.Close()
+	defer p.leave()
 	due := uint16(1)
 	for heard := 1; ; heard++ {
 		_, block, n, err := p.hear()
@@ -170,7 +174,7 @@ func begin(s *stage, blocks int) (*puppet, error) {
 			err = p.ack(block)
 		}
 		if err != nil {
-			_ = p.conn.Close()
+			p.leave()
 			return nil, err
 		}
 	}
@@ -182,7 +186,7 @@ func breakOff(_ context.Context, s *stage) error {
 	if err != nil {
 		return err
 	}
-	defer p.conn.Close()
+	defer p.leave()
 	return p.fail(3, "no space on flash")
 }
 
@@ -192,7 +196,7 @@ func vanish(_ context.Context, s *stage) error {
 	if err != nil {
 		return err
 	}
-	defer p.conn.Close()
+	defer p.leave()
 	quiet := time.Now().Add(demoGiveUp + 500*time.Millisecond)
 	for {
 		if err := p.conn.SetReadDeadline(quiet); err != nil {
@@ -211,7 +215,7 @@ func probe(_ context.Context, s *stage) error {
 	if err != nil {
 		return err
 	}
-	defer p.conn.Close()
+	defer p.leave()
 	if _, _, _, err := p.hear(); err != nil {
 		return err
 	}
@@ -224,7 +228,7 @@ func cut(_ context.Context, s *stage) error {
 	if err != nil {
 		return err
 	}
-	defer p.conn.Close()
+	defer p.leave()
 	for block, size := range []int{512, 188} {
 		if _, _, _, err := p.hear(); err != nil {
 			return err

@@ -25,13 +25,13 @@ type api struct {
 }
 
 // reach connects to the running server of the state folder.
-func (p *program) reach() (*api, error) {
+func (p *program) reach(ctx context.Context) (*api, error) {
 	state, err := p.stateFolder()
 	if err != nil {
 		return nil, err
 	}
 	path := socketPath(state)
-	if err := answers(path); errors.Is(err, fs.ErrPermission) {
+	if err := answers(ctx, path); errors.Is(err, fs.ErrPermission) {
 		return nil, &coded{exitUnreachable, fmt.Errorf("the socket %s may not be opened by this user (%w): run the command as root, or as the user that the server runs as", path, err)}
 	} else if err != nil {
 		return nil, &coded{exitUnreachable, fmt.Errorf("no server runs on the state folder %s (%w): start one with tallyman serve, or name another folder with --state", state, err)}
@@ -41,7 +41,7 @@ func (p *program) reach() (*api, error) {
 
 // reachOrRead connects to the running server, or reads the ledger without one and says so.
 func (p *program) reachOrRead(ctx context.Context) (*api, error) {
-	a, err := p.reach()
+	a, err := p.reach(ctx)
 	if err == nil || errors.Is(err, fs.ErrPermission) {
 		return a, err
 	}
@@ -58,11 +58,10 @@ func (p *program) reachOrRead(ctx context.Context) (*api, error) {
 }
 
 // answers reports whether somebody listens at the socket.
-func answers(path string) error {
-	c, err := net.Dial("unix", path)
+func answers(ctx context.Context, path string) error {
+	c, err := new(net.Dialer).DialContext(ctx, "unix", path)
 	if err != nil {
-		var errno syscall.Errno
-		if errors.As(err, &errno) {
+		if errno, ok := errors.AsType[syscall.Errno](err); ok {
 			return errno
 		}
 		return err
@@ -111,7 +110,7 @@ func (a *api) open(ctx context.Context, method, path string, q url.Values) (io.R
 	if resp.StatusCode < 300 {
 		return resp.Body, nil
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }() // it is only read
 	problem := &apiError{Status: resp.StatusCode}
 	if err := json.NewDecoder(resp.Body).Decode(problem); err != nil || problem.Text == "" {
 		problem.Text = "the server answered " + resp.Status
@@ -132,7 +131,7 @@ func (a *api) ask(ctx context.Context, method, path string, q url.Values, into a
 	if err != nil {
 		return err
 	}
-	defer body.Close()
+	defer func() { _ = body.Close() }()
 	if into == nil {
 		return nil
 	}

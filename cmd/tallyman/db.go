@@ -144,12 +144,12 @@ func (a *api) backup(ctx context.Context, to string) error {
 	if err != nil {
 		return err
 	}
-	defer body.Close()
+	defer func() { _ = body.Close() }() // it is only read
 	part, err := os.CreateTemp(filepath.Dir(to), ".tallyman-backup-*")
 	if err != nil {
 		return fmt.Errorf("write the copy: %w", err)
 	}
-	defer os.Remove(part.Name())
+	defer func() { _ = os.Remove(part.Name()) }() // the copy has its name by then, or is not wanted
 	_, err = io.Copy(part, body)
 	if err := errors.Join(err, part.Sync(), part.Close()); err != nil {
 		return fmt.Errorf("write the copy: %w", err)
@@ -192,7 +192,7 @@ func (p *program) copyAnswer(ctx context.Context, a *api, path string, v url.Val
 	if err != nil {
 		return err
 	}
-	defer body.Close()
+	defer func() { _ = body.Close() }()
 	if _, err := io.Copy(p.stdout, body); err != nil {
 		return fmt.Errorf("the export broke off: %w", err)
 	}

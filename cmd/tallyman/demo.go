@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -146,8 +147,7 @@ func (p *program) curtain(ctx context.Context, state string) error {
 	for _, w := range want {
 		left[w]++
 	}
-	for i := len(all) - 1; i >= 0; i-- {
-		t := all[i]
+	for _, t := range slices.Backward(all) {
 		if key := (wanted{t.Name, t.Judgement.Verdict, t.Judgement.Reason}); left[key] > 0 {
 			left[key]--
 		} else {

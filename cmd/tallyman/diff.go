@@ -141,7 +141,7 @@ func readBounded(path string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compare: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it is only read
 	b, err := io.ReadAll(io.LimitReader(f, diffMost+1))
 	if err != nil {
 		return nil, fmt.Errorf("compare: %w", err)

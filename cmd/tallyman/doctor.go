@@ -81,8 +81,8 @@ func (p *program) examine(cmd *cobra.Command, file string, args []string) []chec
 	if err != nil {
 		return append(all, check{Name: "state folder", Says: err.Error(), Remedy: "name one with --state DIR"})
 	}
-	if answers(socketPath(state)) != nil { // a server that runs has the port itself
-		all = append(all, checkPort(string(cfg.Serve.TFTP.Listen)))
+	if answers(cmd.Context(), socketPath(state)) != nil { // a server that runs has the port itself
+		all = append(all, checkPort(cmd.Context(), string(cfg.Serve.TFTP.Listen)))
 	}
 	all = append(all, checkBuffer(), checkFiles(), checkState(state))
 	return append(all, p.checkServer(cmd.Context(), state)...)
@@ -121,13 +121,13 @@ func checkServed(root string) check {
 }
 
 // checkPort tries the request port.
-func checkPort(listen string) check {
+func checkPort(ctx context.Context, listen string) check {
 	c := check{Name: "request port", Fine: true, Says: listen + " can be bound"}
 	if listen == "" {
 		c.Says = "TFTP is switched off"
 		return c
 	}
-	l, err := net.ListenPacket("udp", listen)
+	l, err := new(net.ListenConfig).ListenPacket(ctx, "udp", listen)
 	if err == nil {
 		_ = l.Close()
 		return c
@@ -207,7 +207,7 @@ func checkState(state string) check {
 
 // checkServer asks a running server how its parts are.
 func (p *program) checkServer(ctx context.Context, state string) []check {
-	if answers(socketPath(state)) != nil {
+	if answers(ctx, socketPath(state)) != nil {
 		return []check{{Name: "server", Fine: true, Says: "none runs on this state folder"}}
 	}
 	a := dialSocket(socketPath(state))

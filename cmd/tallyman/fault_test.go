@@ -44,7 +44,7 @@ func (o *output) Write(p []byte) (int, error) {
 
 func (o *output) String() string {
 	if b := o.text.Load(); b != nil {
-		return string(b.Bytes())
+		return b.String()
 	}
 	return ""
 }

@@ -93,7 +93,7 @@ func (p *program) get(ctx context.Context, r client.Request, to string, force bo
 	if err != nil {
 		return fmt.Errorf("store the file: %w", err)
 	}
-	defer os.Remove(tmp.Name())
+	defer func() { _ = os.Remove(tmp.Name()) }() // the file has its name by then, or is not wanted
 	result, err := client.Get(ctx, r, tmp, p.progress("get"))
 	if err == nil {
 		err = errors.Join(tmp.Chmod(0o644), tmp.Sync())
@@ -147,7 +147,7 @@ func (p *program) put(ctx context.Context, r client.Request, file string) error 
 		if err != nil {
 			return fmt.Errorf("read the file to send: %w", err)
 		}
-		defer f.Close()
+		defer func() { _ = f.Close() }() // it is only read
 		st, err := f.Stat()
 		if err != nil {
 			return fmt.Errorf("read the file to send: %w", err)

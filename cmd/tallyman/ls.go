@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -123,7 +124,7 @@ func (p *program) tailCommand() *cobra.Command {
 		Use: "tail [QUERY]", Short: "transfers as they happen", Long: "Shows the newest transfers, then each as it happens, until Ctrl-C.\n\n" + queryHelp,
 		Example: "  tallyman tail\n  tallyman tail -n 0 verdict:failed --json",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			a, err := p.reach()
+			a, err := p.reach(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -136,7 +137,7 @@ func (p *program) tailCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer body.Close()
+			defer func() { _ = body.Close() }() // it is only read
 			err = p.follow(body)
 			if cmd.Context().Err() != nil {
 				return nil
@@ -171,7 +172,7 @@ func (p *program) follow(body io.Reader) error {
 	if err := in.Err(); err != nil {
 		return &coded{exitUnreachable, fmt.Errorf("the stream broke: %w", err)}
 	}
-	return &coded{exitUnreachable, fmt.Errorf("the server closed the stream")}
+	return &coded{exitUnreachable, errors.New("the server closed the stream")}
 }
 
 // followed prints one event's transfers: one object, or a list of them.

@@ -132,7 +132,7 @@ func (p *program) stopCommand() *cobra.Command {
 		Use: "stop", Short: "let running transfers end, write everything, and stop the server", Args: cobra.NoArgs,
 		Example: "  tallyman stop\n  tallyman stop --state ./state",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			a, err := p.reach()
+			a, err := p.reach(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -152,7 +152,7 @@ func (p *program) reloadCommand() *cobra.Command {
 		Long:    "Reads the configuration again. If it is invalid, the old one stands. Keys that need a restart are named.",
 		Example: "  tallyman reload",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			a, err := p.reach()
+			a, err := p.reach(cmd.Context())
 			if err != nil {
 				return err
 			}

@@ -162,7 +162,7 @@ func giveOne(to owner, path string) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }() // only to name the file
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return err

@@ -60,9 +60,8 @@ func (p *program) run(ctx context.Context, args []string) int {
 	if err == nil {
 		return exitFine
 	}
-	var c *coded
 	code := exitFailed
-	if errors.As(err, &c) {
+	if c, ok := errors.AsType[*coded](err); ok {
 		code = c.code
 	} else if isUsage(err) {
 		code = exitUsage
