@@ -17,9 +17,6 @@ type Config struct {
 	KeyFile  string   // PEM private key of CertFile
 }
 
-// Default is what an absent key means: the page on loopback.
-func Default() Config { return Config{Listen: "127.0.0.1:8420", TLS: "auto"} }
-
 // Validate reports everything that is wrong with the configuration, each with its key.
 func (c Config) Validate() error {
 	var errs []error

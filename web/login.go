@@ -108,8 +108,10 @@ func (s *Server) admit(d door, c credentials) (string, error) {
 				return nil
 			}
 			if !d.loopback {
-				return &Problem{Status: http.StatusBadRequest, Needs: "password",
-					Text: "this page can be reached from other machines: choose a password of at least 10 characters"}
+				return &Problem{
+					Status: http.StatusBadRequest, Needs: "password",
+					Text: "this page can be reached from other machines: choose a password of at least 10 characters",
+				}
 			}
 			return nil
 		})
@@ -145,7 +147,7 @@ func (s *Server) cookieName(d door) string {
 
 func (s *Server) cookie(r *http.Request, text string, life time.Duration) *http.Cookie {
 	d := doorOf(r)
-	return &http.Cookie{
+	return &http.Cookie{ //nolint:gosec // Secure wherever there is TLS: on plain loopback a browser would not give such a cookie back
 		Name: s.cookieName(d), Value: text, Path: "/", MaxAge: int(life / time.Second),
 		HttpOnly: true, Secure: d.tls, SameSite: http.SameSiteStrictMode,
 	}

@@ -283,7 +283,7 @@ func TestPasswordsAndTokensAreNeverLogged(t *testing.T) {
 func TestBadLoginBodiesAreRefused(t *testing.T) {
 	s, _ := withRecords(t, 0)
 	c := call(t, s, loop).with("Content-Type", jsonType)
-	for body, want := range map[string]int{`{"nmae":"x"}`: 400, `[]`: 400, ``: 400, `{"name":"` + strings.Repeat("x", 1<<17) + `"}`: 413} {
+	for body, want := range map[string]int{`{"named":"x"}`: 400, `[]`: 400, ``: 400, `{"name":"` + strings.Repeat("x", 1<<17) + `"}`: 413} {
 		c.from = fmt.Sprintf("10.0.0.%d:1", len(body)%250)
 		c.problem(c.do("POST", "/api/v1/login", body), want)
 	}

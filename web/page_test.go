@@ -83,6 +83,7 @@ func puppet(t *testing.T, line *line, ledger *memory, feed *Feed) http.Handler {
 			judged(tr, v, "")
 		case tallyman.Failed:
 			judged(tr, v, tallyman.ClientSilent)
+		default: // it is complete already
 		}
 		give(t, ledger, tr)
 		give(t, feed, tr)
@@ -204,9 +205,12 @@ func example(n int, start time.Time, dice *rand.Rand) *tallyman.Transfer {
 	tr := made(n)
 	names := []string{"running-config", "pxelinux.cfg/01-52-54-00-12-34-56", "c2960-lanbasek9-mz.150-2.SE11.bin", "vmlinuz-6.1.0-18-amd64", "initrd.img", "router-confg", "grub/grubnetx64.efi.signed"}
 	ends := []tallyman.Judgement{
-		{Verdict: tallyman.Failed, Reason: tallyman.ClientSilent}, {Verdict: tallyman.Refused, Reason: tallyman.NotFound},
-		{Verdict: tallyman.Aborted, Reason: tallyman.ClientError}, {Verdict: tallyman.Unproven, Reason: tallyman.DeliveredUnconfirmed},
-		{Verdict: tallyman.Probe, Reason: tallyman.SizeProbe}, {Verdict: tallyman.Contradicted, Reason: tallyman.AnnouncedSize, Against: []string{"files"}},
+		{Verdict: tallyman.Failed, Reason: tallyman.ClientSilent},
+		{Verdict: tallyman.Refused, Reason: tallyman.NotFound},
+		{Verdict: tallyman.Aborted, Reason: tallyman.ClientError},
+		{Verdict: tallyman.Unproven, Reason: tallyman.DeliveredUnconfirmed},
+		{Verdict: tallyman.Probe, Reason: tallyman.SizeProbe},
+		{Verdict: tallyman.Contradicted, Reason: tallyman.AnnouncedSize, Against: []string{"files"}},
 		{Verdict: tallyman.Refused, Reason: tallyman.NotReadable},
 	}
 	start = tallyman.Clean(start)

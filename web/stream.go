@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -263,8 +264,7 @@ func (v *viewer) replay(ctx context.Context, from time.Time) error {
 		return nil
 	}
 	place := fmt.Sprintf("%s.%d.%d", v.parts.Feed.boot, 0, from.UnixMicro())
-	for i := len(found) - 1; i >= 0; i-- {
-		r := found[i]
+	for _, r := range slices.Backward(found) {
 		if err := v.putRecord(r, func() ([]byte, error) { return json.Marshal(r) }, place); err != nil {
 			return err
 		}
