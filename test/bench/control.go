@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -95,20 +94,20 @@ func (c *control) open(ctx context.Context) (*page, error) {
 		cancel()
 		return nil, err
 	}
-	answer, err := c.http.Do(request)
+	answer, err := c.http.Do(request) //nolint:bodyclose // read closes it, in a goroutine of its own
 	if err != nil {
 		cancel()
 		return nil, err
 	}
 	p := &page{cancel: cancel, done: make(chan struct{})}
-	go p.read(answer.Body)
+	go p.read(answer)
 	return p, nil
 }
 
-func (p *page) read(stream io.ReadCloser) {
+func (p *page) read(answer *http.Response) {
 	defer close(p.done)
-	defer func() { _ = stream.Close() }()
-	for in := bufio.NewReaderSize(stream, 1<<20); ; {
+	defer func() { _ = answer.Body.Close() }()
+	for in := bufio.NewReaderSize(answer.Body, 1<<20); ; {
 		line, err := in.ReadString('\n')
 		if err != nil {
 			return
