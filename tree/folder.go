@@ -30,10 +30,10 @@ func (t *Tree) openFolder(dir string, make bool) (*folder, error) {
 	}
 	f := &folder{tree: t, asked: dir}
 	var err error
-	f.fd, f.rel, err = t.resolve(dir, unix.O_RDONLY|unix.O_DIRECTORY)
+	f.fd, f.rel, err = t.root.Resolve(dir, unix.O_RDONLY|unix.O_DIRECTORY)
 	if is(err, unix.EACCES) {
 		f.path = true
-		f.fd, f.rel, err = t.resolve(dir, unix.O_PATH|unix.O_DIRECTORY)
+		f.fd, f.rel, err = t.root.Resolve(dir, unix.O_PATH|unix.O_DIRECTORY)
 	}
 	if is(err, unix.ENOENT) && make && dir != "." {
 		return t.makeFolder(dir)
@@ -121,7 +121,7 @@ func (f *folder) stillThere() error {
 		return err
 	}
 	var was, now unix.Stat_t
-	fd, _, err := f.tree.resolve(f.asked, unix.O_PATH|unix.O_DIRECTORY)
+	fd, _, err := f.tree.root.Resolve(f.asked, unix.O_PATH|unix.O_DIRECTORY)
 	if err == nil {
 		defer func() { _ = unix.Close(fd) }()
 		err = unix.Fstat(fd, &now)

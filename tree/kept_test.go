@@ -129,28 +129,6 @@ func TestAllVersionsStayWhenAsked(t *testing.T) {
 	}
 }
 
-func TestKeptNamesFitAndDiffer(t *testing.T) {
-	seen := map[string]string{}
-	for n := 200; n <= 255; n++ {
-		for _, last := range []string{"a", "b"} {
-			base := strings.Repeat("x", n-1) + last
-			kept := tree.KeptStem(base) + tree.StampOf(stamp)
-			if len(kept) > 255 || seen[kept] != "" {
-				t.Errorf("%d bytes: %q", len(kept), kept)
-			}
-			seen[kept] = base
-		}
-	}
-	if got := tree.KeptStem("f") + tree.StampOf(stamp); got != "f-"+stamped {
-		t.Errorf("%q", got)
-	}
-	for _, at := range []time.Time{stamp, time.Unix(0, 0).UTC(), time.Unix(1<<40, 0), time.Unix(-1<<40, 999e6)} {
-		if s := tree.StampOf(at); !tree.IsStamp(s) {
-			t.Errorf("%q is no stamp", s)
-		}
-	}
-}
-
 func TestShelfThatIsALinkIsRefused(t *testing.T) {
 	root, out := outside(t)
 	put(t, filepath.Join(root, "f"), "old")

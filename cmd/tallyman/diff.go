@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -18,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tallyman"
+	"tallyman/tree/reserved"
 )
 
 // diffMost bounds the size of a file that is compared line by line, in bytes.
@@ -65,21 +65,18 @@ func (a *api) storedAs(ctx context.Context, name string) (string, error) {
 	return pg.Transfers[0].Path, nil
 }
 
-// keptStamp is the time that room tree appends to the name of a kept version.
-var keptStamp = regexp.MustCompile(`^-\d{4}-\d{2}-\d{2}-\d{2}-\d{2}-\d{2}-\d{3}$`)
-
 // newestKept finds the newest old version of a stored file: below .kept in its folder or in one above it.
 func newestKept(path string) (string, error) {
 	base := filepath.Base(path)
 	for dir, below := filepath.Dir(path), "."; ; {
-		shelf := filepath.Join(dir, ".kept", below)
+		shelf := filepath.Join(dir, reserved.Kept, below)
 		entries, err := os.ReadDir(shelf)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return "", fmt.Errorf("look for old versions: %w", err)
 		}
 		var found []string
 		for _, e := range entries {
-			if rest, ok := strings.CutPrefix(e.Name(), base); ok && keptStamp.MatchString(rest) {
+			if reserved.IsVersion(e.Name(), base) {
 				found = append(found, e.Name())
 			}
 		}

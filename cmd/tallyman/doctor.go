@@ -8,12 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
 	"tallyman"
+	"tallyman/tree/reserved"
 	"tallyman/web"
 )
 
@@ -100,10 +100,13 @@ func checkServed(root string) check {
 		if seen++; seen > 20000 {
 			return filepath.SkipAll
 		}
-		if d.IsDir() && d.Name() == ".kept" {
-			return filepath.SkipDir
+		if reserved.Is(d.Name()) {
+			if d.IsDir() {
+				return filepath.SkipDir
+			}
+			return nil
 		}
-		if info, err := d.Info(); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o004 == 0 && !strings.HasPrefix(d.Name(), ".tallyman-") {
+		if info, err := d.Info(); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o004 == 0 {
 			hidden = append(hidden, path)
 		}
 		return nil
