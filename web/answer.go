@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"tallyman"
+	"tallyman/web/ask"
 )
 
 // Problem is an error that the caller can do something about. Text says what was wrong, where, and what to do.
@@ -27,10 +28,13 @@ func problem(status int, format string, args ...any) *Problem {
 // problemOf is the one place that maps errors to HTTP: what the caller did wrong is said in full, what went wrong here is said in the log.
 func problemOf(err error) *Problem {
 	var p *Problem
+	var fault *ask.Fault
 	var tooBig *http.MaxBytesError
 	switch {
 	case errors.As(err, &p):
 		return p
+	case errors.As(err, &fault):
+		return &Problem{Status: http.StatusBadRequest, Text: fault.Text, Caret: fault.Caret}
 	case errors.Is(err, tallyman.ErrNotFound):
 		return problem(http.StatusNotFound, "no such record: it may have been pruned (keep), or the id is mistyped")
 	case errors.As(err, &tooBig):

@@ -4,21 +4,9 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
-	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"tallyman/web/account"
-)
-
-// Tries to log in: a burst, then one every few seconds; by address and for all together.
-const (
-	triesBurst    = 5
-	triesEvery    = 10 * time.Second
-	allTriesBurst = 30
-	allTriesEvery = time.Second
-	mostWatched   = 4096 // addresses that the limit remembers; when full it forgets those that have their burst back
 )
 
 // firstAccount is whom the set-up link logs in.
@@ -69,8 +57,8 @@ func (s *Server) getLogin(w http.ResponseWriter, r *http.Request) error {
 
 // postLogin opens a session by name and password, or by the set-up link. Off loopback the link asks for a password, which it sets.
 func (s *Server) postLogin(w http.ResponseWriter, r *http.Request) error {
-	count := func(result string) { s.parts.Feed.tally.logins.WithLabelValues(result).Inc() }
-	if wait := s.tries.wait(remote(r), s.now()); wait > 0 {
+	count := func(result string) { s.counts.logins.WithLabelValues(result).Inc() }
+	if wait := s.tries.Wait(remote(r), s.now()); wait > 0 {
 		count("limited")
 		w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
 		return problem(http.StatusTooManyRequests, "too many tries to log in: wait %d seconds", int(wait/time.Second)+1)
@@ -153,60 +141,8 @@ func (s *Server) cookie(r *http.Request, text string, life time.Duration) *http.
 	}
 }
 
-// remote is the address that counts for limits: an IPv6 client counts by its /64.
+// remote is the address of the client, the zero Addr when it has none.
 func remote(r *http.Request) netip.Addr {
-	ap, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	ip := ap.Addr().Unmap().WithZone("")
-	if ip.Is6() {
-		if p, err := ip.Prefix(64); err == nil {
-			return p.Addr()
-		}
-	}
-	return ip
-}
-
-// tries limits attempts to log in.
-type tries struct {
-	mu   sync.Mutex
-	all  *rate.Limiter
-	each map[netip.Addr]*rate.Limiter
-}
-
-func newTries() *tries {
-	return &tries{all: rate.NewLimiter(rate.Every(allTriesEvery), allTriesBurst), each: make(map[netip.Addr]*rate.Limiter)}
-}
-
-// wait takes one try, or returns how long to wait for it. An address that has used up its own tries takes none of those for all.
-func (t *tries) wait(from netip.Addr, now time.Time) time.Duration {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if l := t.each[from]; l != nil && !l.AllowN(now, 1) {
-		return triesEvery
-	}
-	if !t.all.AllowN(now, 1) {
-		return allTriesEvery
-	}
-	if t.each[from] == nil {
-		t.remember(from, now)
-	}
-	return 0
-}
-
-// remember begins to watch an address that has just tried. When the table is full of addresses under watch, the new one has the limit for all only.
-func (t *tries) remember(from netip.Addr, now time.Time) {
-	if len(t.each) >= mostWatched {
-		for a, old := range t.each {
-			if old.TokensAt(now) >= triesBurst {
-				delete(t.each, a)
-			}
-		}
-	}
-	if len(t.each) < mostWatched {
-		l := rate.NewLimiter(rate.Every(triesEvery), triesBurst)
-		l.AllowN(now, 1)
-		t.each[from] = l
-	}
+	ap, _ := netip.ParseAddrPort(r.RemoteAddr)
+	return ap.Addr()
 }

@@ -19,13 +19,14 @@ import (
 	"time"
 
 	"tallyman"
+	"tallyman/web/live"
 )
 
 // TestPageInChromium plays test/page.mjs against this server: a browser opens the set-up link and looks at what a person would see.
 // The build tag keeps it out where there is no Node, no browser or no built page: make test has all three.
 func TestPageInChromium(t *testing.T) {
 	now := time.Now().UTC()
-	ledger, feed := newMemory(), NewFeed()
+	ledger, feed := newMemory(), live.NewFeed()
 	for _, tr := range history(now) {
 		give(t, ledger, tr)
 	}
@@ -68,7 +69,7 @@ func play(t *testing.T, script string, args ...string) {
 }
 
 // puppet lets the script say what happens.
-func puppet(t *testing.T, line *line, ledger *memory, feed *Feed) http.Handler {
+func puppet(t *testing.T, line *line, ledger *memory, feed *live.Feed) http.Handler {
 	dice := rand.New(rand.NewPCG(7, 7))
 	n := len(ledger.transfers)
 	m := http.NewServeMux()

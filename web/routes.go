@@ -96,7 +96,7 @@ func (s *Server) through(rt route) http.Handler {
 	return http.HandlerFunc(func(to http.ResponseWriter, r *http.Request) {
 		w := &counted{ResponseWriter: to}
 		defer func() {
-			s.parts.Feed.tally.requests.WithLabelValues(rt.path, strconv.Itoa(w.status)).Inc()
+			s.counts.requests.WithLabelValues(rt.path, strconv.Itoa(w.status)).Inc()
 		}()
 		err := s.allow(rt.needs, r)
 		if err == nil {

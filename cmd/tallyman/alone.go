@@ -10,6 +10,7 @@ import (
 
 	"tallyman/query"
 	"tallyman/web"
+	"tallyman/web/live"
 )
 
 // readAlone serves the API of a ledger without a server, to this process alone, so that there is one way to ask.
@@ -24,7 +25,7 @@ func readAlone(ctx context.Context, state string) (*api, error) {
 	}
 	socket := filepath.Join(dir, "s")
 	s, err := web.New(web.Config{}, web.Parts{
-		Name: "localhost", Version: version(), State: dir, Socket: socket, Ledger: l, Feed: web.NewFeed(), Orders: nobody{}, Books: books{l},
+		Name: "localhost", Version: version(), State: dir, Socket: socket, Ledger: l, Feed: live.NewFeed(), Orders: nobody{}, Books: books{l},
 		Log: slog.New(slog.DiscardHandler), Parse: query.Parse, Match: query.Match, System: func() web.System { return web.System{} },
 	})
 	if err == nil {

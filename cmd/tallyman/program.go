@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
-	"tallyman/web"
+	"tallyman/web/socket"
 )
 
 // Exit codes (design section 6).
@@ -186,7 +186,7 @@ func runtimeFolder() string {
 	return os.TempDir()
 }
 
-func socketPath(state string) string { return web.SocketPath(state, runtimeFolder()) }
+func socketPath(state string) string { return socket.Path(state, runtimeFolder()) }
 
 // isTerminal reports whether a person reads along.
 func isTerminal(w any) bool {
