@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tallyman"
+	"tallyman/cmd/tallyman/terminal"
 	"tallyman/tree/reserved"
 )
 
@@ -112,14 +113,7 @@ func (p *program) diff(before, after string) error {
 	}
 	text := string(diff.Diff(tallyman.Escape(before), old, tallyman.Escape(after), now))
 	for line := range strings.Lines(text) {
-		line = escapeLine(strings.TrimSuffix(line, "\n"))
-		switch {
-		case p.colour() && strings.HasPrefix(line, "+"):
-			line = "\x1b[32m" + line + "\x1b[0m"
-		case p.colour() && strings.HasPrefix(line, "-"):
-			line = "\x1b[31m" + line + "\x1b[0m"
-		}
-		fmt.Fprintln(p.stdout, line)
+		terminal.On(p.stdout).Changed(escapeLine(strings.TrimSuffix(line, "\n")))
 	}
 	return &coded{exitFound, errors.New("")}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tallyman"
+	"tallyman/cmd/tallyman/terminal"
 )
 
 const queryHelp = `The query is made of words: verdict:failed client:10.20.0.0/16 file:*.cfg size:>1MiB took:<2s -op:get
@@ -100,13 +101,14 @@ func (p *program) list(ctx context.Context, a *api, v url.Values, limit int) err
 
 // transfers prints a table.
 func (p *program) transfers(all []*tallyman.Transfer) {
-	rows := make([][]string, len(all))
+	s, rows := terminal.On(p.stdout), make([][]string, len(all))
 	for i, t := range all {
 		rows[i] = []string{
-			local(t.Start), p.painted(t.Judgement.Verdict, 0), string(t.Judgement.Reason), t.Op.String(), clientOf(t), amount(t.Bytes), took(t), t.File(),
+			terminal.Local(t.Start), s.Verdict(t.Judgement.Verdict, 0), string(t.Judgement.Reason), t.Op.String(),
+			terminal.Client(t), terminal.Amount(t.Bytes), terminal.Took(t), t.File(),
 		}
 	}
-	columns(p.stdout, []string{"START", "VERDICT", "REASON", "OP", "CLIENT", "BYTES", "TOOK", "FILE"}, rows, 5, 6)
+	s.Table([]string{"START", "VERDICT", "REASON", "OP", "CLIENT", "BYTES", "TOOK", "FILE"}, rows, 5, 6)
 }
 
 func (p *program) jsonLine(v any) error {
@@ -195,7 +197,7 @@ func (p *program) followed(data []byte) error {
 			continue
 		}
 		fmt.Fprintf(p.stdout, "%s  %s  %-3s  %-15s  %12s  %10s  %s\n",
-			local(t.Start), p.painted(t.Judgement.Verdict, 12), t.Op, clientOf(t), amount(t.Bytes), took(t), t.File())
+			terminal.Local(t.Start), terminal.On(p.stdout).Verdict(t.Judgement.Verdict, 12), t.Op, terminal.Client(t), terminal.Amount(t.Bytes), terminal.Took(t), t.File())
 	}
 	return nil
 }
@@ -276,7 +278,7 @@ func (p *program) events(list []json.RawMessage) error {
 		}
 		switch e := r.(type) {
 		case *tallyman.Event:
-			rows = append(rows, []string{local(e.At), e.Kind, e.Host, e.Witness, e.Text})
+			rows = append(rows, []string{terminal.Local(e.At), e.Kind, e.Host, e.Witness, e.Text})
 		case *tallyman.Gap:
 			text := e.Why
 			if blind := e.To.Sub(e.From); blind > 0 {
@@ -285,9 +287,9 @@ func (p *program) events(list []json.RawMessage) error {
 			if e.Lost >= 0 {
 				text += ", lost " + tallyman.Count(e.Lost)
 			}
-			rows = append(rows, []string{local(e.To), "gap", e.Host, e.Witness, text})
+			rows = append(rows, []string{terminal.Local(e.To), "gap", e.Host, e.Witness, text})
 		case *tallyman.Finding:
-			rows = append(rows, []string{local(e.At), "finding", "", e.Rule, e.Severity.String() + ": " + e.Why})
+			rows = append(rows, []string{terminal.Local(e.At), "finding", "", e.Rule, e.Severity.String() + ": " + e.Why})
 		}
 	}
 	if p.json {
@@ -297,6 +299,6 @@ func (p *program) events(list []json.RawMessage) error {
 		fmt.Fprintln(p.stderr, "No event fits.")
 		return nil
 	}
-	columns(p.stdout, []string{"AT", "KIND", "HOST", "WITNESS", "TEXT"}, rows)
+	terminal.On(p.stdout).Table([]string{"AT", "KIND", "HOST", "WITNESS", "TEXT"}, rows)
 	return nil
 }

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"tallyman/web/socket"
 )
@@ -187,18 +186,3 @@ func runtimeFolder() string {
 }
 
 func socketPath(state string) string { return socket.Path(state, runtimeFolder()) }
-
-// isTerminal reports whether a person reads along.
-func isTerminal(w any) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
-}
-
-// colour reports whether text may be coloured (no-color.org).
-func (p *program) colour() bool {
-	return isTerminal(p.stdout) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
-}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tallyman"
+	"tallyman/cmd/tallyman/terminal"
 )
 
 // statsBy is what transfers can be counted by.
@@ -81,6 +82,6 @@ func (p *program) stats(cmd *cobra.Command, a *api, v url.Values, by string) err
 		fmt.Fprintln(p.stderr, "Nothing was counted in that time.")
 		return nil
 	}
-	columns(p.stdout, head, rows, right...)
+	terminal.On(p.stdout).Table(head, rows, right...)
 	return nil
 }
