@@ -14,7 +14,7 @@ import (
 )
 
 // readAlone serves the API of a ledger without a server, to this process alone, so that there is one way to ask.
-func readAlone(ctx context.Context, state string) (*api, error) {
+func readAlone(ctx context.Context, state string) (*asked, error) {
 	l, err := openLedger(ctx, state, true)
 	if err != nil {
 		return nil, err
@@ -40,8 +40,8 @@ func readAlone(ctx context.Context, state string) (*api, error) {
 		defer close(ended)
 		_ = s.Run(running) // it ends when this command does; what went wrong before is in its answers
 	}()
-	a := dialSocket(socket)
-	return &api{client: a.client, close: func() {
+	a := askSocket(socket)
+	return &asked{a.Client, func() {
 		a.close()
 		stop()
 		<-ended

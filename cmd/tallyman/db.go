@@ -44,7 +44,7 @@ func (p *program) dbStatusCommand() *cobra.Command {
 				return p.recount(cmd.Context(), a, recount)
 			}
 			var st sqlite.Status
-			if err := a.get(cmd.Context(), "ledger", nil, &st); err != nil {
+			if err := a.Get(cmd.Context(), "ledger", nil, &st); err != nil {
 				return err
 			}
 			if p.json {
@@ -62,9 +62,9 @@ func (p *program) dbStatusCommand() *cobra.Command {
 }
 
 // recount compares the roll-ups of a day with its records; exit code 3 says that they differ.
-func (p *program) recount(ctx context.Context, a *api, day string) error {
+func (p *program) recount(ctx context.Context, a *asked, day string) error {
 	var r sqlstore.Recount
-	if err := a.get(ctx, "ledger/recount", url.Values{"day": {day}}, &r); err != nil {
+	if err := a.Get(ctx, "ledger/recount", url.Values{"day": {day}}, &r); err != nil {
 		return err
 	}
 	fmt.Fprintf(p.stdout, "%s: %s transfers counted, %d cells of the roll-ups differ\n", day, tallyman.Count(r.Transfers), len(r.Differences))
@@ -139,8 +139,8 @@ func (p *program) dbBackupCommand() *cobra.Command {
 }
 
 // backup writes a copy of the ledger. The file has its name only when it is whole and on stable storage.
-func (a *api) backup(ctx context.Context, to string) error {
-	body, err := a.open(ctx, "POST", "ledger/backup", nil)
+func (a *asked) backup(ctx context.Context, to string) error {
+	body, err := a.Open(ctx, "POST", "ledger/backup", nil)
 	if err != nil {
 		return err
 	}
@@ -187,8 +187,8 @@ func (p *program) dbExportCommand() *cobra.Command {
 	return c
 }
 
-func (p *program) copyAnswer(ctx context.Context, a *api, path string, v url.Values) error {
-	body, err := a.open(ctx, "GET", path, v)
+func (p *program) copyAnswer(ctx context.Context, a *asked, path string, v url.Values) error {
+	body, err := a.Open(ctx, "GET", path, v)
 	if err != nil {
 		return err
 	}

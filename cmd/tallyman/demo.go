@@ -73,7 +73,7 @@ func (p *program) demo(ctx context.Context) (err error) {
 
 // curtain waits until every act has its record, then prints the table. It fails when a verdict is not the one that the act must have.
 func (p *program) curtain(ctx context.Context, state string) error {
-	a := dialSocket(socketPath(state))
+	a := askSocket(socketPath(state))
 	defer a.close()
 	var want []demo.Record
 	for _, act := range demo.Acts() {
@@ -116,14 +116,14 @@ func (p *program) curtain(ctx context.Context, state string) error {
 }
 
 // awaitRecords follows the live stream until so many transfers have ended, then lists them.
-func awaitRecords(ctx context.Context, a *api, n int) ([]*tallyman.Transfer, error) {
+func awaitRecords(ctx context.Context, a *asked, n int) ([]*tallyman.Transfer, error) {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		var pg page
-		if err := a.get(ctx, "transfers", url.Values{"limit": {"1000"}}, &pg); err != nil {
+		if err := a.Get(ctx, "transfers", url.Values{"limit": {"1000"}}, &pg); err != nil {
 			return nil, err
 		}
 		ended := 0

@@ -50,10 +50,10 @@ func (p *program) diffCommand() *cobra.Command {
 }
 
 // storedAs returns the path under which the newest upload of a name was stored.
-func (a *api) storedAs(ctx context.Context, name string) (string, error) {
+func (a *asked) storedAs(ctx context.Context, name string) (string, error) {
 	var pg page
 	for _, name := range []string{name, unescape(name)} {
-		if err := a.get(ctx, "transfers", url.Values{"q": {"op:put outcome:success file:" + quoted(name)}, "limit": {"1"}}, &pg); err != nil {
+		if err := a.Get(ctx, "transfers", url.Values{"q": {"op:put outcome:success file:" + quoted(name)}, "limit": {"1"}}, &pg); err != nil {
 			return "", err
 		}
 		if len(pg.Transfers) > 0 {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tallyman"
+	"tallyman/client/api"
 	"tallyman/tree/reserved"
 	"tallyman/web"
 )
@@ -81,7 +82,7 @@ func (p *program) examine(cmd *cobra.Command, file string, args []string) []chec
 	if err != nil {
 		return append(all, check{Name: "state folder", Says: err.Error(), Remedy: "name one with --state DIR"})
 	}
-	if answers(cmd.Context(), socketPath(state)) != nil { // a server that runs has the port itself
+	if api.Answers(cmd.Context(), socketPath(state)) != nil { // a server that runs has the port itself
 		all = append(all, checkPort(cmd.Context(), string(cfg.Serve.TFTP.Listen)))
 	}
 	all = append(all, checkBuffer(), checkFiles(), checkState(state))
@@ -210,13 +211,13 @@ func checkState(state string) check {
 
 // checkServer asks a running server how its parts are.
 func (p *program) checkServer(ctx context.Context, state string) []check {
-	if answers(ctx, socketPath(state)) != nil {
+	if api.Answers(ctx, socketPath(state)) != nil {
 		return []check{{Name: "server", Fine: true, Says: "none runs on this state folder"}}
 	}
-	a := dialSocket(socketPath(state))
+	a := askSocket(socketPath(state))
 	defer a.close()
 	var sys web.System
-	if err := a.get(ctx, "system", nil, &sys); err != nil {
+	if err := a.Get(ctx, "system", nil, &sys); err != nil {
 		return []check{{Name: "server", Says: err.Error(), Remedy: "look at its log"}}
 	}
 	all := []check{{Name: "server", Fine: true, Says: fmt.Sprintf("%s, version %s, backlog %d", sys.Name, sys.Version, sys.Backlog)}}

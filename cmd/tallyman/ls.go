@@ -63,7 +63,7 @@ func (p *program) lsCommand() *cobra.Command {
 }
 
 // list prints pages until there are enough.
-func (p *program) list(ctx context.Context, a *api, v url.Values, limit int) error {
+func (p *program) list(ctx context.Context, a *asked, v url.Values, limit int) error {
 	var all []*tallyman.Transfer
 	for most := limit; ; most = limit - len(all) {
 		size := 1000
@@ -72,7 +72,7 @@ func (p *program) list(ctx context.Context, a *api, v url.Values, limit int) err
 		}
 		v.Set("limit", strconv.Itoa(size))
 		var pg page
-		if err := a.get(ctx, "transfers", v, &pg); err != nil {
+		if err := a.Get(ctx, "transfers", v, &pg); err != nil {
 			return err
 		}
 		if p.json {
@@ -135,7 +135,7 @@ func (p *program) tailCommand() *cobra.Command {
 			if last > 0 {
 				v.Set("last", strconv.Itoa(last))
 			}
-			body, err := a.open(cmd.Context(), "GET", "stream", v)
+			body, err := a.Open(cmd.Context(), "GET", "stream", v)
 			if err != nil {
 				return err
 			}
@@ -230,7 +230,7 @@ func (p *program) eventsCommand() *cobra.Command {
 }
 
 // events asks for events, gaps and findings, which the API lists apart, and puts them into one order, newest first.
-func (a *api) events(ctx context.Context, v url.Values) ([]json.RawMessage, error) {
+func (a *asked) events(ctx context.Context, v url.Values) ([]json.RawMessage, error) {
 	type row struct {
 		at   string
 		line json.RawMessage
@@ -238,7 +238,7 @@ func (a *api) events(ctx context.Context, v url.Values) ([]json.RawMessage, erro
 	var rows []row
 	for _, kind := range []string{"events", "gaps", "findings"} {
 		var answer map[string]json.RawMessage
-		if err := a.get(ctx, kind, v, &answer); err != nil {
+		if err := a.Get(ctx, kind, v, &answer); err != nil {
 			return nil, err
 		}
 		var list []json.RawMessage

@@ -137,7 +137,7 @@ func (p *program) stopCommand() *cobra.Command {
 				return err
 			}
 			defer a.close()
-			if err := a.ask(cmd.Context(), "POST", "stop", nil, nil); err != nil {
+			if err := a.Post(cmd.Context(), "stop", nil); err != nil {
 				return err
 			}
 			fmt.Fprintln(p.stdout, "The server drains: running transfers may end, then it stops.")
@@ -160,7 +160,7 @@ func (p *program) reloadCommand() *cobra.Command {
 			var answer struct {
 				Restart []string `json:"need_restart"`
 			}
-			if err := a.ask(cmd.Context(), "POST", "reload", nil, &answer); err != nil {
+			if err := a.Post(cmd.Context(), "reload", &answer); err != nil {
 				return err
 			}
 			if len(answer.Restart) > 0 {

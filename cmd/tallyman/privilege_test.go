@@ -108,14 +108,14 @@ func TestServerThatRootStartedServesAsTheOwnerOfTheRoot(t *testing.T) {
 			}
 		}
 		s.put(t, "router-confg", "hostname r"+strconv.Itoa(run))
-		a := dialSocket(s.where.Socket)
+		a := askSocket(s.where.Socket)
 		if _, err := awaitRecords(t.Context(), a, run+1); err != nil {
 			t.Fatalf("its record: %v", err)
 		}
-		if err := a.ask(t.Context(), "POST", "reload", nil, nil); err != nil {
+		if err := a.Post(t.Context(), "reload", nil); err != nil {
 			t.Errorf("reload: %v: %s", err, s.out.String())
 		}
-		if err := a.ask(t.Context(), "POST", "stop", nil, nil); err != nil {
+		if err := a.Post(t.Context(), "stop", nil); err != nil {
 			t.Errorf("stop: %v", err)
 		}
 		a.close()

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"tallyman/client/api"
 	"tallyman/web/socket"
 )
 
@@ -59,12 +61,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	if err == nil {
 		return exitFine
 	}
-	code := exitFailed
-	if c, ok := errors.AsType[*coded](err); ok {
-		code = c.code
-	} else if isUsage(err) {
-		code = exitUsage
-	}
+	code := codeOf(err)
 	if text := err.Error(); text != "" {
 		fmt.Fprintln(p.stderr, "tallyman: "+text)
 		if code == exitUsage {
@@ -72,6 +69,22 @@ func (p *program) run(ctx context.Context, args []string) int {
 		}
 	}
 	return code
+}
+
+// codeOf is the exit code that an error asks for.
+func codeOf(err error) int {
+	if c, ok := errors.AsType[*coded](err); ok {
+		return c.code
+	}
+	answer, ok := errors.AsType[*api.Error](err)
+	switch {
+	case errors.Is(err, api.ErrUnreachable):
+		return exitUnreachable
+	case ok && answer.Status == http.StatusBadRequest, isUsage(err):
+		return exitUsage
+	default:
+		return exitFailed
+	}
 }
 
 // group makes a command that only holds others: alone it shows its help, and a word that is none of them is a mistake.

@@ -40,11 +40,11 @@ func (p *program) statsCommand() *cobra.Command {
 	return c
 }
 
-func (p *program) stats(cmd *cobra.Command, a *api, v url.Values, by string) error {
+func (p *program) stats(cmd *cobra.Command, a *asked, v url.Values, by string) error {
 	var answer struct {
 		Rows []tallyman.Stat `json:"stats"`
 	}
-	if err := a.get(cmd.Context(), "stats", v, &answer); err != nil {
+	if err := a.Get(cmd.Context(), "stats", v, &answer); err != nil {
 		return err
 	}
 	if p.json {

@@ -58,7 +58,7 @@ func (p *program) one(ctx context.Context, what string, print func(s terminal.Sc
 		return err
 	}
 	var raw json.RawMessage
-	if err := a.get(ctx, "transfers/"+id.String(), nil, &raw); err != nil {
+	if err := a.Get(ctx, "transfers/"+id.String(), nil, &raw); err != nil {
 		return err
 	}
 	if p.json {
@@ -74,7 +74,7 @@ func (p *program) one(ctx context.Context, what string, print func(s terminal.Sc
 }
 
 // find returns the id that was given, or that of the newest transfer of a file or an address.
-func (a *api) find(ctx context.Context, what string) (tallyman.UUID, error) {
+func (a *asked) find(ctx context.Context, what string) (tallyman.UUID, error) {
 	if id, err := tallyman.ParseUUID(what); err == nil {
 		return id, nil
 	}
@@ -90,7 +90,7 @@ func (a *api) find(ctx context.Context, what string) (tallyman.UUID, error) {
 	}
 	for _, q := range queries {
 		var pg page
-		if err := a.get(ctx, "transfers", url.Values{"q": {q}, "limit": {"1"}}, &pg); err != nil {
+		if err := a.Get(ctx, "transfers", url.Values{"q": {q}, "limit": {"1"}}, &pg); err != nil {
 			return tallyman.UUID{}, err
 		}
 		if len(pg.Transfers) > 0 {
