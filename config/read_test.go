@@ -210,7 +210,7 @@ func TestFilesOfConfDOverrideTheFileKeyByKey(t *testing.T) {
 }
 
 func TestProblemsOfAllFilesAreToldWithTheirLines(t *testing.T) {
-	path := files(t, "nmae: x\nweb: {cert_file: a}\n", map[string]string{"1.yaml": "drain: soon\n", "2.yaml": "\tname: y\n", "3.yaml": "log:\n  levle: info\n"})
+	path := files(t, "hame: x\nweb: {cert_file: a}\n", map[string]string{"1.yaml": "drain: soon\n", "2.yaml": "\tname: y\n", "3.yaml": "log:\n  lebel: info\n"})
 	_, err := Load(path, []string{"TALLYMAN_DRAIN=never"})
 	var problems Problems
 	if !errors.As(err, &problems) {
@@ -218,10 +218,10 @@ func TestProblemsOfAllFilesAreToldWithTheirLines(t *testing.T) {
 	}
 	dir := filepath.Dir(path)
 	want := []string{
-		"environment TALLYMAN_DRAIN: drain", path + ":1:1: nmae", path + ":2:18: web.cert_file", dir + "/conf.d/1.yaml:1:8: drain", dir + "/conf.d/2.yaml:1:1: a tab",
-		dir + "/conf.d/3.yaml:2:3: log.levle",
+		"environment TALLYMAN_DRAIN: drain", path + ":1:1: hame", path + ":2:18: web.cert_file", dir + "/conf.d/1.yaml:1:8: drain", dir + "/conf.d/2.yaml:1:1: a tab",
+		dir + "/conf.d/3.yaml:2:3: log.lebel",
 	}
-	excerpts := []string{"", "nmae: x", "web: {cert_file: a}", "drain: soon", "name: y", "levle: info"}
+	excerpts := []string{"", "hame: x", "web: {cert_file: a}", "drain: soon", "name: y", "lebel: info"}
 	if len(problems) != len(want) {
 		t.Fatal(err)
 	}

@@ -21,8 +21,9 @@ import (
 const (
 	// GiveUp is how long the server must wait for a client that fell silent: one act lasts so long.
 	GiveUp = time.Second
-	// Tiny is the folder that must take no more than Room bytes.
+	// Tiny is the folder that must take no more than Room.
 	Tiny = "tiny"
+	// Room is what the disk of Tiny holds, in bytes.
 	Room = 64 << 10
 )
 
