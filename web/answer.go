@@ -9,6 +9,7 @@ import (
 
 	"tallyman"
 	"tallyman/web/ask"
+	"tallyman/web/plain"
 )
 
 // Problem is an error that the caller can do something about. Text says what was wrong, where, and what to do.
@@ -57,6 +58,10 @@ func (s *Server) fail(w *counted, r *http.Request, err error) {
 	}
 	if w.status != 0 {
 		panic(http.ErrAbortHandler)
+	}
+	if reads(r) {
+		_ = writeHTML(w, p.Status, plain.Trouble{Text: p.Text, Caret: p.Caret}) // the reader has gone: nobody is left to tell
+		return
 	}
 	writeJSON(w, p.Status, p)
 }

@@ -57,32 +57,49 @@ func (s *Server) getLogin(w http.ResponseWriter, r *http.Request) error {
 
 // postLogin opens a session by name and password, or by the set-up link. Off loopback the link asks for a password, which it sets.
 func (s *Server) postLogin(w http.ResponseWriter, r *http.Request) error {
-	count := func(result string) { s.counts.logins.WithLabelValues(result).Inc() }
-	if wait := s.tries.Wait(remote(r), s.now()); wait > 0 {
-		count("limited")
-		w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
-		return problem(http.StatusTooManyRequests, "too many tries to log in: wait %d seconds", int(wait/time.Second)+1)
+	if err := s.takeTry(w, r); err != nil {
+		return err
 	}
 	var c credentials
 	if err := readJSON(w, r, &c); err != nil {
 		return err
 	}
+	p, err := s.enter(w, r, c)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, p)
+	return nil
+}
+
+// takeTry counts a try to log in; the error says how long to wait for the next one.
+func (s *Server) takeTry(w http.ResponseWriter, r *http.Request) error {
+	wait := s.tries.Wait(remote(r), s.now())
+	if wait == 0 {
+		return nil
+	}
+	s.counts.logins.WithLabelValues("limited").Inc()
+	w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
+	return problem(http.StatusTooManyRequests, "too many tries to log in: wait %d seconds", int(wait/time.Second)+1)
+}
+
+// enter opens a session and gives the browser its cookie.
+func (s *Server) enter(w http.ResponseWriter, r *http.Request, c credentials) (account.Person, error) {
 	name, err := s.admit(doorOf(r), c)
 	if err != nil {
-		count("refused")
+		s.counts.logins.WithLabelValues("refused").Inc()
 		s.log.Warn("login refused", "client", r.RemoteAddr)
-		return err
+		return account.Person{}, err
 	}
 	text, err := s.accounts.Begin(name, s.now())
 	if err != nil {
-		return err
+		return account.Person{}, err
 	}
-	count("accepted")
+	s.counts.logins.WithLabelValues("accepted").Inc()
 	s.log.Info("login", "user", name, "client", r.RemoteAddr)
 	http.SetCookie(w, s.cookie(r, text, account.SessionLife))
 	p, _, _ := s.accounts.OfSession(text, s.now())
-	writeJSON(w, http.StatusOK, p)
-	return nil
+	return p, nil
 }
 
 // admit checks the credentials and returns the account.
@@ -113,13 +130,21 @@ func (s *Server) admit(d door, c credentials) (string, error) {
 }
 
 func (s *Server) postLogout(w http.ResponseWriter, r *http.Request) error {
+	if err := s.leave(w, r); err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, map[string]string{"status": "logged out"})
+	return nil
+}
+
+// leave ends the session, and takes the cookie back.
+func (s *Server) leave(w http.ResponseWriter, r *http.Request) error {
 	if c, err := r.Cookie(s.cookieName(doorOf(r))); err == nil {
 		if err := s.accounts.End(c.Value); err != nil {
 			return err
 		}
 	}
 	http.SetCookie(w, s.cookie(r, "", -time.Second))
-	writeJSON(w, http.StatusOK, map[string]string{"status": "logged out"})
 	return nil
 }
 

@@ -57,11 +57,7 @@ func (s *Server) page(ctx context.Context, q tallyman.Query) ([]*tallyman.Transf
 
 // getTransfer answers one record with its evidence, the verdict as a sentence, and what evidence was missing.
 func (s *Server) getTransfer(w http.ResponseWriter, r *http.Request) error {
-	id, err := tallyman.ParseUUID(r.PathValue("id"))
-	if err != nil {
-		return problem(http.StatusBadRequest, "%v", err)
-	}
-	t, err := s.parts.Ledger.Transfer(r.Context(), id)
+	t, err := s.transfer(r)
 	if err != nil {
 		return err
 	}
@@ -71,6 +67,15 @@ func (s *Server) getTransfer(w http.ResponseWriter, r *http.Request) error {
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"transfer": t, "sentence": s.sentence(t), "missing": missing})
 	return nil
+}
+
+// transfer reads the record that the path names.
+func (s *Server) transfer(r *http.Request) (*tallyman.Transfer, error) {
+	id, err := tallyman.ParseUUID(r.PathValue("id"))
+	if err != nil {
+		return nil, problem(http.StatusBadRequest, "%v", err)
+	}
+	return s.parts.Ledger.Transfer(r.Context(), id)
 }
 
 // sentence is the verdict in words, with the hint where there is one.
