@@ -54,6 +54,18 @@ func TestPasswordInChromium(t *testing.T) {
 	play(t, "test/login.mjs", s.Link())
 }
 
+// TestPlainPageInChromium plays test/plain.mjs: without JavaScript, and under a name that browsers do not trust, so that they say less about where
+// a form comes from.
+func TestPlainPageInChromium(t *testing.T) {
+	ledger := newMemory()
+	for _, tr := range history(time.Now().UTC()) {
+		give(t, ledger, tr)
+	}
+	s := newServer(t, Config{Listen: "0.0.0.0:0", TLS: "off", Hosts: []string{"tally.test"}}, Parts{Ledger: ledger})
+	run(t, t.Context(), s)
+	play(t, "test/plain.mjs", strings.Replace(s.URL(), "127.0.0.1", "tally.test", 1), linkOf(t, s))
+}
+
 // play runs a script of web/ui; what it prints goes to the log of the test.
 func play(t *testing.T, script string, args ...string) {
 	t.Helper()

@@ -22,6 +22,8 @@ func writeHTML(w http.ResponseWriter, status int, page drawn) error {
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
+	// Under no-referrer a browser says of a form that it comes from nowhere (Fetch, "append a request Origin header").
+	w.Header().Set("Referrer-Policy", "same-origin")
 	w.WriteHeader(status)
 	_, err := w.Write(b.Bytes())
 	return err

@@ -32,8 +32,9 @@ func (c *caller) send(path string, status int, fields ...string) http.Header {
 func (c *caller) see(path string, status int, words ...string) string {
 	c.t.Helper()
 	w := c.do("GET", path, "")
-	if w.Code != status || w.Header().Get("Content-Type") != "text/html; charset=utf-8" || w.Header().Get("Cache-Control") != "no-store" {
-		c.t.Fatalf("%s: %d, %v", path, w.Code, w.Header())
+	h := w.Header()
+	if w.Code != status || h.Get("Content-Type") != "text/html; charset=utf-8" || h.Get("Cache-Control") != "no-store" || h.Get("Referrer-Policy") != "same-origin" {
+		c.t.Fatalf("%s: %d, %v", path, w.Code, h)
 	}
 	for _, word := range words {
 		if !strings.Contains(w.Body.String(), word) {
