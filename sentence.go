@@ -75,6 +75,7 @@ func (t *Transfer) Sentence() string {
 	b.WriteString(t.subject())
 	r := t.Judgement.Reason
 	switch t.Judgement.Verdict {
+	case NoVerdict: // of a record that moves no content
 	case Active:
 		b.WriteString(", and it still runs")
 	case Complete:
@@ -140,11 +141,12 @@ func (t *Transfer) Missing() []string {
 		return []string{"what happened while the witness could not see"}
 	case PartialRead:
 		return []string{"the rest of the content"}
+	default: // the verdict stands on all that there is to see
+		if t.Judgement.Verdict == Active {
+			return []string{"its end"}
+		}
+		return nil
 	}
-	if t.Judgement.Verdict == Active {
-		return []string{"its end"}
-	}
-	return nil
 }
 
 func (t *Transfer) subject() string {

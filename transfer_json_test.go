@@ -73,7 +73,7 @@ func TestTransferJSONHasTheNamesOfTheContract(t *testing.T) {
 	if err := json.Unmarshal(line, &m); err != nil {
 		t.Fatal(err)
 	}
-	for _, field := range strings.Fields(`id rev merged host proto op start end seen took_ms client server user pid exe who_why login session
+	for field := range strings.FieldsSeq(`id rev merged host proto op start end seen took_ms client server user pid exe who_why login session
 		file file_raw path new_path to_class device expected bytes sha256 content verdict reason outcome witnesses against details tags`) {
 		if _, ok := m[field]; !ok {
 			t.Errorf("%s is missing in %s", field, line)
@@ -112,7 +112,7 @@ func TestUUIDIsVersion7AndAFunctionOfTheFirstEvidence(t *testing.T) {
 	if a != tallyman.DrawUUID(at, tallyman.ID{Epoch: 1, Seq: 1}) || a == tallyman.DrawUUID(at, tallyman.ID{Epoch: 1, Seq: 2}) {
 		t.Error("the same place must give the same id, another place another")
 	}
-	if s := a.String(); s[14] != '7' || !strings.Contains("89ab", s[19:20]) || !a.Time().Equal(at) {
+	if s := a.String(); s[14] != '7' || !strings.ContainsRune("89ab", rune(s[19])) || !a.Time().Equal(at) {
 		t.Errorf("%s is no version 7 UUID of %s", a, at)
 	}
 	if back, err := tallyman.ParseUUID(strings.ToUpper(a.String())); err != nil || back != a {

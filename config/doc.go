@@ -1,8 +1,8 @@
 // Package config reads the one YAML file of Tallyman and says what is in force.
 //
-//	defaults --> file (strict) --> environment TALLYMAN_SECTION_KEY --> Set (flags) --> Check --> Config
-//	                                                                                       |
-//	              Show, Schema, Diff <-----------------------------------------------------+
+//	defaults --> file, conf.d/*.yaml (strict) --> environment TALLYMAN_SECTION_KEY --> Set (flags) --> Check --> Config
+//	                                                                                                      |
+//	                             Show, Schema, Diff <-----------------------------------------------------+
 //
 // It promises that a key which is not understood is never silently ignored: an unknown key, a key of a later version, a duplicate, a
 // wrong type, a second document are each an error with file, line, column, excerpt and a remedy, and all of them are told at once.

@@ -46,7 +46,7 @@ func (p Problem) Error() string {
 	return s
 }
 
-// Problems is everything that is wrong, in the order of the file.
+// Problems is everything that is wrong, in the order of the files.
 type Problems []Problem
 
 // Error returns all of them, one below the other.
@@ -58,16 +58,22 @@ func (p Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// complaints collects problems while one text is read.
+// complaints collects problems while files are read.
 type complaints struct {
-	lines []string // of the file
+	files []text // in the order in which they are read
 	found Problems
+}
+
+// text is the content of one file.
+type text struct {
+	name  string
+	lines []string
 }
 
 func (c *complaints) add(at origin, key, format string, args ...any) {
 	p := Problem{Where: at.String(), Key: key, Text: fmt.Sprintf(format, args...), at: at}
-	if at.line > 0 && at.line <= len(c.lines) {
-		p.Excerpt = excerpt(c.lines[at.line-1], at.line, at.col)
+	if i := c.rank(at); i > 0 && at.line > 0 && at.line <= len(c.files[i-1].lines) {
+		p.Excerpt = excerpt(c.files[i-1].lines[at.line-1], at.line, at.col)
 	}
 	c.found = append(c.found, p)
 }
@@ -77,9 +83,14 @@ func (c *complaints) err() error {
 		return nil
 	}
 	slices.SortStableFunc(c.found, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(a.at.line, b.at.line), cmp.Compare(a.at.col, b.at.col))
+		return cmp.Or(cmp.Compare(c.rank(a.at), c.rank(b.at)), cmp.Compare(a.at.line, b.at.line), cmp.Compare(a.at.col, b.at.col))
 	})
 	return c.found
+}
+
+// rank is the place of the file in the order of reading, from 1; 0 for what stands in no file.
+func (c *complaints) rank(at origin) int {
+	return 1 + slices.IndexFunc(c.files, func(t text) bool { return t.name == at.name && at.line > 0 })
 }
 
 // excerpt draws the line with a caret below the column, which counts characters from 1. A long line is cut around the column.

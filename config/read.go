@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"unicode/utf8"
 
@@ -17,38 +19,99 @@ import (
 	"tallyman"
 )
 
-// Bounds of the file. The time of the YAML parser grows with the square of the nesting.
+// Bounds of the files. The time of the YAML parser grows with the square of the nesting.
 const (
-	maxFile  = 256 << 10 // bytes
-	maxDepth = 32        // open brackets
+	maxFile   = 256 << 10 // bytes of one
+	maxDepth  = 32        // open brackets
+	maxPieces = 64        // files of conf.d
 )
 
-// Load reads the file, applies the environment (as os.Environ returns it) and checks the whole. An empty path means no file. The error
-// is of type Problems if the content is at fault.
+// beside is the folder beside the file whose files are read after it.
+const beside = "conf.d"
+
+// Load reads the file and then those of conf.d beside it whose name ends in .yaml, in the order of their names; a later one overrides a key of an
+// earlier one. Then it applies the environment (as os.Environ returns it) and checks the whole. An empty path means no file. The error is of type
+// Problems if the content is at fault.
 func Load(path string, env []string) (Config, error) {
+	r := newReader()
 	if path == "" {
-		return Parse("", nil, env)
+		return r.end(env)
 	}
-	f, err := os.Open(path)
+	paths, err := pieces(path)
 	if err != nil {
 		return Config{}, fmt.Errorf("read configuration: %w", err)
 	}
-	defer func() { _ = f.Close() }()
-	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return Config{}, fmt.Errorf("read configuration: %w", err)
+	for _, p := range append([]string{path}, paths...) {
+		text, err := readFile(p)
+		if err != nil {
+			return Config{}, fmt.Errorf("read configuration: %w", err)
+		}
+		r.read(p, text)
 	}
-	return Parse(path, text, env)
+	return r.end(env)
 }
 
-// Parse is Load for a text that is at hand. The name stands in errors.
+// pieces lists the files of conf.d. Hidden ones are of editors and package managers.
+func pieces(path string) ([]string, error) {
+	dir := filepath.Join(filepath.Dir(path), beside)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		return nil, err
+	}
+	var paths []string
+	for _, e := range entries {
+		if name := e.Name(); strings.HasSuffix(name, ".yaml") && !strings.HasPrefix(name, ".") {
+			paths = append(paths, filepath.Join(dir, name))
+		}
+	}
+	if len(paths) > maxPieces {
+		return nil, fmt.Errorf("%s holds %d files, more than %d: this is no configuration of Tallyman", dir, len(paths), maxPieces)
+	}
+	return paths, nil
+}
+
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	return io.ReadAll(io.LimitReader(f, maxFile+1))
+}
+
+// Parse is Load for one text that is at hand. The name stands in errors.
 func Parse(name string, text []byte, env []string) (Config, error) {
-	r := reader{name: name, config: Defaults()}
+	r := newReader()
+	r.read(name, text)
+	return r.end(env)
+}
+
+// reader fills a Config from texts, one after the other, and collects what is wrong with them.
+type reader struct {
+	complaints
+	name   string // of the text that is being read
+	config Config
+}
+
+func newReader() *reader {
+	r := &reader{config: Defaults()}
 	r.config.from = map[string]origin{}
+	return r
+}
+
+func (r *reader) read(name string, text []byte) {
+	r.name = name
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	if r.sound(text) {
 		r.file(text)
 	}
+}
+
+// end applies what overrides the files, and checks the whole.
+func (r *reader) end(env []string) (Config, error) {
 	r.environment(env)
 	r.check(&r.config)
 	if err := r.err(); err != nil {
@@ -57,22 +120,16 @@ func Parse(name string, text []byte, env []string) (Config, error) {
 	return r.config, nil
 }
 
-// reader fills a Config from one text and collects what is wrong with it.
-type reader struct {
-	complaints
-	name   string
-	config Config
-}
-
 // sound refuses what must not reach the YAML parser, or what the parser would explain badly.
-func (r *reader) sound(text []byte) bool {
-	if len(text) > maxFile {
+func (r *reader) sound(content []byte) bool {
+	if len(content) > maxFile {
 		r.add(origin{r.name, 1, 1}, "", "the file is larger than %s: this is no configuration of Tallyman", Size(maxFile))
 		return false
 	}
-	r.lines = strings.Split(string(text), "\n")
-	depth := 0
-	for i, line := range r.lines {
+	before, depth := len(r.found), 0
+	lines := strings.Split(string(content), "\n")
+	r.files = append(r.files, text{r.name, lines})
+	for i, line := range lines {
 		at := origin{r.name, i + 1, 1}
 		if !utf8.ValidString(line) {
 			r.add(at, "", "the line is not UTF-8: save the file as UTF-8")
@@ -91,7 +148,7 @@ func (r *reader) sound(text []byte) bool {
 			return false
 		}
 	}
-	return len(r.found) == 0
+	return len(r.found) == before
 }
 
 // control reports the characters below space that no line of a file holds. A carriage return ends the lines of Windows.

@@ -174,3 +174,77 @@ func TestFileThatCannotBeReadIsNamed(t *testing.T) {
 		t.Errorf("no file: %v", err)
 	}
 }
+
+// files writes a configuration and what stands in conf.d beside it.
+func files(t *testing.T, main string, beside map[string]string) (path string) {
+	t.Helper()
+	dir := t.TempDir()
+	path = filepath.Join(dir, "tallyman.yaml")
+	if err := errors.Join(os.WriteFile(path, []byte(main), 0o600), os.Mkdir(filepath.Join(dir, "conf.d"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range beside {
+		if err := os.WriteFile(filepath.Join(dir, "conf.d", name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return path
+}
+
+func TestFilesOfConfDOverrideTheFileKeyByKey(t *testing.T) {
+	path := files(t, "name: main\ndrain: 1s\nserve: {tftp: {write: no, kept: 3, allow: [private]}}\n", map[string]string{
+		"20-late.yaml": "name: late\n", "10-early.yaml": "name: early\nserve: {tftp: {kept: 5, allow: any}}\n", "30.yaml": "# nothing\n",
+		".40-hidden.yaml": "name: hidden\n", "50.yaml~": "name: backup\n", "README": "no YAML: at all: {",
+	})
+	c, err := Load(path, []string{"TALLYMAN_DRAIN=2s"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := c.Serve.TFTP
+	if c.Name != "late" || s.Write != "no" || s.Kept != 5 || strings.Join(s.Allow, " ") != "any" || c.Drain != Duration(2*time.Second) {
+		t.Errorf("%+v", c)
+	}
+	if text := Show(c); !strings.Contains(text, "conf.d/20-late.yaml:1:7") || !strings.Contains(text, "conf.d/10-early.yaml:2:22") || !strings.Contains(text, "tallyman.yaml:3:23") {
+		t.Error(text)
+	}
+}
+
+func TestProblemsOfAllFilesAreToldWithTheirLines(t *testing.T) {
+	path := files(t, "hame: x\nweb: {cert_file: a}\n", map[string]string{"1.yaml": "drain: soon\n", "2.yaml": "\tname: y\n", "3.yaml": "log:\n  lebel: info\n"})
+	_, err := Load(path, []string{"TALLYMAN_DRAIN=never"})
+	var problems Problems
+	if !errors.As(err, &problems) {
+		t.Fatal(err)
+	}
+	dir := filepath.Dir(path)
+	want := []string{
+		"environment TALLYMAN_DRAIN: drain", path + ":1:1: hame", path + ":2:18: web.cert_file", dir + "/conf.d/1.yaml:1:8: drain", dir + "/conf.d/2.yaml:1:1: a tab",
+		dir + "/conf.d/3.yaml:2:3: log.lebel",
+	}
+	excerpts := []string{"", "hame: x", "web: {cert_file: a}", "drain: soon", "name: y", "lebel: info"}
+	if len(problems) != len(want) {
+		t.Fatal(err)
+	}
+	for i, p := range problems {
+		if !strings.HasPrefix(p.Error(), want[i]) || !strings.Contains(p.Excerpt, excerpts[i]) {
+			t.Errorf("%s, want %s beside %q", p.Error(), want[i], excerpts[i])
+		}
+	}
+}
+
+func TestConfDThatIsNoFolderOrHoldsTooMuchIsSaid(t *testing.T) {
+	many := map[string]string{}
+	for i := range maxPieces + 1 {
+		many[strings.Repeat("x", i+1)+".yaml"] = ""
+	}
+	if _, err := Load(files(t, "", many), nil); err == nil || !strings.Contains(err.Error(), "holds 65 files") {
+		t.Errorf("%v", err)
+	}
+	path := filepath.Join(t.TempDir(), "t.yaml")
+	if err := errors.Join(os.WriteFile(path, nil, 0o600), os.WriteFile(filepath.Join(filepath.Dir(path), "conf.d"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(path, nil); err == nil || !strings.Contains(err.Error(), "conf.d") {
+		t.Errorf("%v", err)
+	}
+}

@@ -24,6 +24,7 @@ var arrows = [...]struct{ from, to string }{
 	{"source/tftp/lane", "source/tftp/udp"},
 	{"source/tftp/record", "source/tftp/engine"},
 	{"source/tftp/record", "source/tftp/packet"},
+	{"cmd/tallyman/demo", "client/tftp"},
 	{"web", "acl"},
 	{"web", "query"},
 	{"sink/*", "encode/*"},

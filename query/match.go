@@ -113,6 +113,7 @@ func compare(e tallyman.Term, n int64) bool {
 		return n > e.Num
 	case tallyman.GreaterEqual:
 		return n >= e.Num
+	case tallyman.Match: // never of a number (package comment)
 	}
 	return false
 }

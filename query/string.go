@@ -91,13 +91,21 @@ func sign(c tallyman.Cmp) string {
 
 // plain writes a text that means itself, in quotes if it needs them.
 func plain(b *strings.Builder, s string, bare bool) {
-	if s != "" && strings.IndexFunc(s, special) < 0 && tallyman.Escape(s) == s && !(bare && (s[0] == '-' || strings.Contains(s, ":") || isAddress(s))) {
+	if meansItself(s, bare) {
 		b.WriteString(s)
 		return
 	}
 	b.WriteByte('"')
 	escape(b, s, `"\`)
 	b.WriteByte('"')
+}
+
+// meansItself reports whether a text needs no quotes. A bare one must not look like a minus, a field or an address.
+func meansItself(s string, bare bool) bool {
+	if s == "" || strings.IndexFunc(s, special) >= 0 || tallyman.Escape(s) != s {
+		return false
+	}
+	return !bare || s[0] != '-' && !strings.Contains(s, ":") && !isAddress(s)
 }
 
 func isAddress(s string) bool {

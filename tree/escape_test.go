@@ -35,33 +35,6 @@ func symlink(t *testing.T, to, at string) {
 	}
 }
 
-func TestLinksInsideTheRootAreFollowed(t *testing.T) {
-	root, _ := outside(t)
-	put(t, filepath.Join(root, "v2/image"), "two")
-	symlink(t, "v2/image", filepath.Join(root, "image"))
-	symlink(t, "v2", filepath.Join(root, "latest"))
-	symlink(t, "../v2/image", filepath.Join(root, "v2/again"))
-	for _, legacy := range []bool{false, true} {
-		tr := open(t, root, tree.Config{WorldReadableOnly: true})
-		if legacy {
-			if err := tr.ForceLegacy(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for _, name := range []string{"image", "latest/image", "v2/again"} {
-			f, err := tr.OpenRead(named(t, name))
-			if err != nil {
-				t.Errorf("%s: %v", name, err)
-				continue
-			}
-			if want := filepath.Join(tr.Path(), "v2/image"); f.Path() != want {
-				t.Errorf("path of %s is %s, want the real one %s", name, f.Path(), want)
-			}
-			_ = f.Close()
-		}
-	}
-}
-
 func TestLinksOutOfTheRootAreRefused(t *testing.T) {
 	for _, legacy := range []bool{false, true} {
 		root, out := outside(t)

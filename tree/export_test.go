@@ -1,18 +1,7 @@
 package tree
 
-import "os"
-
 // ForceLegacy makes the tree resolve names as on a kernel without openat2.
-func (t *Tree) ForceLegacy() (err error) {
-	t.legacy, err = os.OpenRoot(t.path)
-	return err
-}
+func (t *Tree) ForceLegacy() error { return t.root.WithoutOpenat2() }
 
-// Functions that are tested from outside.
-var (
-	KeptStem = keptStem
-	StampOf  = stampOf
-	IsStamp  = isStamp
-	IsTemp   = isTemp
-	Distance = distance
-)
+// Distance is tested from outside.
+var Distance = distance

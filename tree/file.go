@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tallyman"
+	"tallyman/tree/reserved"
 )
 
 // Identity names one content of one file: as long as it is the same, so are the bytes. It is comparable.
@@ -38,7 +39,7 @@ func (t *Tree) OpenRead(name tallyman.Name) (*File, error) {
 	if path == "" {
 		return nil, refuse(tallyman.BadRequest, "the name is empty")
 	}
-	if reservedPath(path) {
+	if reserved.In(path) {
 		return nil, refuse(tallyman.NotFound, "%s is reserved: kept versions and unfinished uploads are not served", tallyman.Escape(t.abs(path)))
 	}
 	f, err := t.openFile(path)
@@ -52,7 +53,7 @@ func (t *Tree) openFile(path string) (*File, error) {
 	if err := t.cfg.Step.Do("open", path); err != nil {
 		return nil, err
 	}
-	fd, real, err := t.resolve(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_LARGEFILE)
+	fd, real, err := t.root.Resolve(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_LARGEFILE)
 	if is(err, unix.ENXIO, unix.ENODEV) { // open(2): a socket, or a device without driver
 		return nil, t.notRegular(path, "a socket or device")
 	}
@@ -81,7 +82,7 @@ func (t *Tree) admit(fd int, path, real string) (*unix.Stat_t, error) {
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return nil, t.notRegular(path, sortOf(st.Mode))
 	}
-	if real != path && reservedPath(real) {
+	if real != path && reserved.In(real) {
 		return nil, refuse(tallyman.NotFound, "%s leads to a reserved name", tallyman.Escape(t.abs(path)))
 	}
 	if !t.cfg.WorldReadableOnly {
@@ -96,7 +97,7 @@ func (t *Tree) admit(fd int, path, real string) (*unix.Stat_t, error) {
 // othersEnter refuses a file that lies below a folder which others may not enter.
 func (t *Tree) othersEnter(path string) error {
 	for i := strings.IndexByte(path, '/'); i >= 0; {
-		st, err := lstat(t.rootFD(), path[:i])
+		st, err := lstat(t.root.FD(), path[:i])
 		if err != nil {
 			return err
 		}

@@ -30,10 +30,10 @@ func (t *Tree) openFolder(dir string, make bool) (*folder, error) {
 	}
 	f := &folder{tree: t, asked: dir}
 	var err error
-	f.fd, f.rel, err = t.resolve(dir, unix.O_RDONLY|unix.O_DIRECTORY)
+	f.fd, f.rel, err = t.root.Resolve(dir, unix.O_RDONLY|unix.O_DIRECTORY)
 	if is(err, unix.EACCES) {
 		f.path = true
-		f.fd, f.rel, err = t.resolve(dir, unix.O_PATH|unix.O_DIRECTORY)
+		f.fd, f.rel, err = t.root.Resolve(dir, unix.O_PATH|unix.O_DIRECTORY)
 	}
 	if is(err, unix.ENOENT) && make && dir != "." {
 		return t.makeFolder(dir)
@@ -86,11 +86,11 @@ func (f *folder) enter(name string, mode uint32) (*folder, error) {
 			return in, nil
 		case is(err, unix.ENOTDIR, unix.ELOOP):
 			return nil, refuse(tallyman.NotWritable, "%s is no folder: move it away", tallyman.Escape(f.tree.abs(in.rel)))
-		case err != unix.ENOENT:
+		case !is(err, unix.ENOENT):
 			return nil, err
 		}
 		err = f.tree.do("mkdir", in.rel, func() error { return unix.Mkdirat(f.fd, name, mode) })
-		if made = err == nil; !made && err != unix.EEXIST {
+		if made = err == nil; !made && !is(err, unix.EEXIST) {
 			return nil, err
 		}
 	}
@@ -121,9 +121,9 @@ func (f *folder) stillThere() error {
 		return err
 	}
 	var was, now unix.Stat_t
-	fd, _, err := f.tree.resolve(f.asked, unix.O_PATH|unix.O_DIRECTORY)
+	fd, _, err := f.tree.root.Resolve(f.asked, unix.O_PATH|unix.O_DIRECTORY)
 	if err == nil {
-		defer unix.Close(fd)
+		defer func() { _ = unix.Close(fd) }()
 		err = unix.Fstat(fd, &now)
 	}
 	if err == nil {
@@ -159,7 +159,7 @@ func (f *folder) each(look func(name string, sort fs.FileMode)) error {
 	}
 	// Where readdir(3) says DT_UNKNOWN, package os looks at the entry by the name of the file it was given.
 	d := os.NewFile(uintptr(fd), fmt.Sprintf("/proc/self/fd/%d", fd))
-	defer d.Close()
+	defer func() { _ = d.Close() }() // it was only read
 	for {
 		entries, err := d.ReadDir(readdirBatch)
 		for _, e := range entries {

@@ -12,6 +12,7 @@ import (
 
 	"tallyman"
 	"tallyman/tree"
+	"tallyman/tree/reserved"
 )
 
 // stamp is the time of the seed's example, in the zone that the tests write kept names in.
@@ -136,7 +137,7 @@ func listed(t testing.TB, root string) []string {
 func temporary(t testing.TB, root string) (out []string) {
 	t.Helper()
 	for _, path := range listed(t, root) {
-		if tree.IsTemp(filepath.Base(path)) {
+		if reserved.IsTemporary(filepath.Base(path)) {
 			out = append(out, path)
 		}
 	}

@@ -27,8 +27,8 @@ func Identify(path string) (Identity, error) {
 // DiskSize returns the size in bytes of the file system that the root stands on.
 func (t *Tree) DiskSize() (uint64, error) {
 	var st unix.Statfs_t
-	if err := unix.Fstatfs(t.rootFD(), &st); err != nil {
-		return 0, &Refusal{Reason: tallyman.IOError, Text: "the size of the disk below " + tallyman.Escape(t.path) + " is not known: " + err.Error(), Err: err}
+	if err := unix.Fstatfs(t.root.FD(), &st); err != nil {
+		return 0, &Refusal{Reason: tallyman.IOError, Text: "the size of the disk below " + tallyman.Escape(t.Path()) + " is not known: " + err.Error(), Err: err}
 	}
 	return st.Blocks * uint64(st.Bsize), nil
 }

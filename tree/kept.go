@@ -2,10 +2,6 @@ package tree
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
-	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
@@ -14,45 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tallyman"
+	"tallyman/tree/reserved"
 )
 
-const (
-	stampLayout = "2006-01-02-15-04-05" // and -345, the milliseconds
-	stampLength = len(stampLayout) + 4
-	stampTries  = 1000 // free milliseconds tried
-	cutHash     = 16   // digits that stand for what was cut from a long name
-)
-
-// keptStem returns what a kept name has before its stamp. A name that would be too long with it is cut, and a hash of the whole tells it from its like.
-func keptStem(base string) string {
-	const most = tallyman.MaxNameElement - 1 - stampLength
-	if len(base) <= most {
-		return base + "-"
-	}
-	sum := sha256.Sum256([]byte(base))
-	return base[:most-1-cutHash] + "~" + hex.EncodeToString(sum[:cutHash/2]) + "-"
-}
-
-// stampOf writes a time as it stands in kept names. A year that four digits do not hold is written as 1970.
-func stampOf(at time.Time) string {
-	if y := at.Year(); y < 0 || y > 9999 {
-		at = time.Unix(0, 0).In(at.Location())
-	}
-	return fmt.Sprintf("%s-%03d", at.Format(stampLayout), at.Nanosecond()/1e6)
-}
-
-// isStamp reports whether the text has the form of a stamp.
-func isStamp(s string) bool {
-	if len(s) != stampLength {
-		return false
-	}
-	for i := range len(s) {
-		if dash := i == 4 || i > 4 && i < 20 && i%3 == 1; dash != (s[i] == '-') || !dash && (s[i] < '0' || s[i] > '9') {
-			return false
-		}
-	}
-	return true
-}
+// stampTries is how many milliseconds are tried for the name of a version.
+const stampTries = 1000
 
 // shelf is a folder of kept versions: ROOT/.kept/dir for the names in ROOT/dir, or dir/.kept where dir lies on another file system than the root.
 type shelf struct{ *folder }
@@ -62,7 +24,7 @@ func (u *Upload) openShelf() (shelf, error) {
 	if err != nil {
 		return shelf{}, err
 	}
-	path := []string{keptFolder}
+	path := []string{reserved.Kept}
 	if u.dir.rel != "." {
 		path = append(path, strings.Split(u.dir.rel, "/")...)
 	}
@@ -79,7 +41,7 @@ func (u *Upload) openShelf() (shelf, error) {
 }
 
 func (u *Upload) openNearShelf() (shelf, error) {
-	f, err := u.dir.enter(keptFolder, 0o700)
+	f, err := u.dir.enter(reserved.Kept, 0o700)
 	return shelf{f}, err
 }
 
@@ -89,7 +51,7 @@ func (s shelf) link(u *Upload, old *unix.Stat_t) (kept string, err error) {
 	var st unix.Stat_t
 	err = s.free(u.base, old, func(name string) error {
 		err := s.tree.do("link", s.join(name), func() error { return unix.Linkat(u.dir.fd, u.base, s.fd, name, 0) })
-		if err != nil && err != unix.EEXIST {
+		if err != nil && !is(err, unix.EEXIST) {
 			return err
 		}
 		var look error
@@ -118,12 +80,12 @@ func (s shelf) take(dir int, name, base string, version *unix.Stat_t) (kept stri
 		}
 		err := s.tree.do("claim", s.join(to), func() error { return unix.Renameat2(dir, name, s.fd, to, unix.RENAME_NOREPLACE) })
 		if is(err, unix.EINVAL, unix.ENOSYS) {
-			if _, taken := lstat(s.fd, to); taken == unix.ENOENT {
+			if _, taken := lstat(s.fd, to); is(taken, unix.ENOENT) {
 				return s.tree.do("rename", s.join(to), func() error { return unix.Renameat(dir, name, s.fd, to) })
 			}
 			err = unix.EEXIST
 		}
-		if err == unix.EEXIST && s.same(dir, name, to) {
+		if is(err, unix.EEXIST) && s.same(dir, name, to) {
 			return s.tree.do("unlink", s.join(to), func() error { return unix.Unlinkat(dir, name, 0) })
 		}
 		return err
@@ -141,10 +103,9 @@ func (s shelf) same(dir int, name, here string) bool {
 // free tries names from the version's time on, a millisecond apart, until one is not taken.
 func (s shelf) free(base string, version *unix.Stat_t, try func(name string) error) error {
 	at := time.Unix(version.Mtim.Unix()).In(s.tree.cfg.Zone)
-	stem := keptStem(base)
 	for i := range stampTries {
-		err := try(stem + stampOf(at.Add(time.Duration(i)*time.Millisecond)))
-		if !errors.Is(err, unix.EEXIST) {
+		err := try(reserved.Version(base, at.Add(time.Duration(i)*time.Millisecond)))
+		if !is(err, unix.EEXIST) {
 			return err
 		}
 	}
@@ -177,11 +138,9 @@ type version struct {
 
 // versions lists the kept versions of a name, oldest first.
 func (s shelf) versions(base string) ([]version, error) {
-	stem := keptStem(base)
 	var out []version
 	err := s.each(func(name string, _ fs.FileMode) {
-		stamp, ok := strings.CutPrefix(name, stem)
-		if !ok || !isStamp(stamp) {
+		if !reserved.IsVersion(name, base) {
 			return
 		}
 		if st, err := lstat(s.fd, name); err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {

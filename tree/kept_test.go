@@ -58,11 +58,11 @@ func TestOldVersionIsKeptUnderItsOwnTime(t *testing.T) {
 func TestFileSystemThatCannotKeepSaysSo(t *testing.T) {
 	root := t.TempDir()
 	put(t, filepath.Join(root, "f"), "old")
-	step := func(op, path string) error {
-		switch {
-		case op == "link":
+	step := func(op, _ string) error {
+		switch op {
+		case "link":
 			return unix.EPERM
-		case op == "exchange":
+		case "exchange":
 			return unix.EINVAL
 		}
 		return nil
@@ -126,28 +126,6 @@ func TestAllVersionsStayWhenAsked(t *testing.T) {
 	}
 	if got := listed(t, root); len(got) != 40 {
 		t.Errorf("%d files", len(got))
-	}
-}
-
-func TestKeptNamesFitAndDiffer(t *testing.T) {
-	seen := map[string]string{}
-	for n := 200; n <= 255; n++ {
-		for _, last := range []string{"a", "b"} {
-			base := strings.Repeat("x", n-1) + last
-			kept := tree.KeptStem(base) + tree.StampOf(stamp)
-			if len(kept) > 255 || seen[kept] != "" {
-				t.Errorf("%d bytes: %q", len(kept), kept)
-			}
-			seen[kept] = base
-		}
-	}
-	if got := tree.KeptStem("f") + tree.StampOf(stamp); got != "f-"+stamped {
-		t.Errorf("%q", got)
-	}
-	for _, at := range []time.Time{stamp, time.Unix(0, 0).UTC(), time.Unix(1<<40, 0), time.Unix(-1<<40, 999e6)} {
-		if s := tree.StampOf(at); !tree.IsStamp(s) {
-			t.Errorf("%q is no stamp", s)
-		}
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"tallyman"
 	"tallyman/tree"
+	"tallyman/tree/reserved"
 )
 
 // victimEnv makes this test binary a process that stores one upload and dies at one of its file operations: ROOT, MODE, LINKS, N.
@@ -110,7 +111,7 @@ func killOne(t *testing.T, mode tree.Mode, exists, links bool, n int) bool {
 	old := 0
 	for _, path := range listed(t, root) {
 		c := content(t, filepath.Join(root, path))
-		if tree.IsTemp(filepath.Base(path)) || c != "old" && c != newContent {
+		if reserved.IsTemporary(filepath.Base(path)) || c != "old" && c != newContent {
 			t.Errorf("mode %d, killed at %d: left %s with %d bytes", mode, n, path, len(c))
 		}
 		if c == "old" {
@@ -130,8 +131,7 @@ func runVictim(t *testing.T, root string, mode tree.Mode, links bool, n int) (ou
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	b, err := cmd.Output()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		status, _ := exit.Sys().(syscall.WaitStatus)
 		killed = status.Signaled() && status.Signal() == syscall.SIGKILL
 	}

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tallyman"
+	"tallyman/tree/reserved"
 )
 
 // nearestMost bounds how many names Nearest looks at.
@@ -41,7 +42,7 @@ func (s *search) list(dir string) (f *folder, files, folders []string) {
 		return nil, nil, nil
 	}
 	_ = f.each(func(name string, sort fs.FileMode) {
-		if s.left--; s.left < 0 || Reserved(name) {
+		if s.left--; s.left < 0 || reserved.Is(name) {
 			return
 		}
 		switch {
@@ -56,7 +57,7 @@ func (s *search) list(dir string) (f *folder, files, folders []string) {
 
 // folderLike finds a folder whose path is the same but for letter case.
 func (s *search) folderLike(dir string) (string, bool) {
-	if fd, _, err := s.tree.resolve(dir, unix.O_PATH|unix.O_DIRECTORY); err == nil {
+	if fd, _, err := s.tree.root.Resolve(dir, unix.O_PATH|unix.O_DIRECTORY); err == nil {
 		_ = unix.Close(fd)
 		return dir, true
 	}

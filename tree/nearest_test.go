@@ -30,7 +30,7 @@ func TestNearestNamesTheFileThatWasMeant(t *testing.T) {
 	f("pxelinxu.0", "pxelinux.0")
 	f("images/c2960-lanbase.bin", "Images/c2960-lanbase.bin")
 	f("IMAGES/C2960-LANBASE.BIM", "Images/c2960-lanbase.bin")
-	f("pxelinux.cfg/defualt", "pxelinux.cfg/default")
+	f("pxelinux.cfg/defualt", "pxelinux.cfg/default") //nolint:misspell // the slip is what is tested
 	f("tftpboot/pxelinux.0", "pxelinux.0")
 	f("vmlinuz", "boot/x86/vmlinuz")
 	f("sw2-config", "sw2-confg")

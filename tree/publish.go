@@ -13,7 +13,7 @@ const publishTries = 64
 func (u *Upload) publish() (kept string, err error) {
 	for range publishTries {
 		err := u.claim()
-		if err != unix.EEXIST {
+		if !is(err, unix.EEXIST) {
 			return "", err
 		}
 		old, exists, err := u.old()
@@ -26,7 +26,7 @@ func (u *Upload) publish() (kept string, err error) {
 			return "", u.rename()
 		}
 		kept, err := u.keep(&old)
-		if err != unix.ENOENT {
+		if !is(err, unix.ENOENT) {
 			return kept, err
 		}
 	}
@@ -73,7 +73,7 @@ func (u *Upload) keep(old *unix.Stat_t) (string, error) {
 		return "", err
 	}
 	kept, err := s.link(u, old)
-	if err == unix.EXDEV {
+	if is(err, unix.EXDEV) {
 		s.close()
 		if s, err = u.openNearShelf(); err != nil {
 			return "", err

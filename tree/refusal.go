@@ -23,15 +23,6 @@ func (r *Refusal) Error() string { return r.Text }
 // Unwrap returns what the system said.
 func (r *Refusal) Unwrap() error { return r.Err }
 
-// ReasonOf returns the reason of an error of this package; io-error for one that carries none.
-func ReasonOf(err error) tallyman.Reason {
-	var r *Refusal
-	if errors.As(err, &r) {
-		return r.Reason
-	}
-	return tallyman.IOError
-}
-
 func refuse(reason tallyman.Reason, format string, args ...any) *Refusal {
 	return &Refusal{Reason: reason, Text: fmt.Sprintf(format, args...)}
 }
@@ -46,17 +37,16 @@ const (
 
 // refusal turns what the system said into a Refusal. path is relative to the root. A Refusal passes through.
 func (t *Tree) refusal(a act, path string, err error) *Refusal {
-	var r *Refusal
-	if errors.As(err, &r) {
+	if r, ok := errors.AsType[*Refusal](err); ok {
 		return r
 	}
 	shown := tallyman.Escape(t.abs(path))
-	r = &Refusal{Reason: tallyman.IOError, Err: err, Text: fmt.Sprintf("%s: %v", shown, err)}
+	r := &Refusal{Reason: tallyman.IOError, Err: err, Text: fmt.Sprintf("%s: %v", shown, err)}
 	switch {
 	case is(err, unix.ENOENT, unix.ENOTDIR):
 		r.Reason, r.Text = tallyman.NotFound, shown+" does not exist"
 		if a == writing {
-			r.Text = fmt.Sprintf("the folder of %s does not exist: make it with mkdir", shown)
+			r.Text = "the folder of " + shown + " does not exist: make it with mkdir"
 		}
 	case is(err, unix.ELOOP, unix.EXDEV):
 		// openat2(2): EXDEV is an escape from the root, ELOOP a magic link or too many links.
@@ -64,22 +54,22 @@ func (t *Tree) refusal(a act, path string, err error) *Refusal {
 	case is(err, unix.EACCES, unix.EPERM):
 		r.Reason = denied(a)
 		if a == reading {
-			r.Text = fmt.Sprintf("%s may not be read by this process: chmod o+r it, and chmod o+x its folders", shown)
+			r.Text = shown + " may not be read by this process: chmod o+r it, and chmod o+x its folders"
 		} else {
-			r.Text = fmt.Sprintf("the folder of %s may not be written by this process: chown it to the serving user", shown)
+			r.Text = "the folder of " + shown + " may not be written by this process: chown it to the serving user"
 		}
 	case is(err, unix.EROFS):
-		r.Reason, r.Text = tallyman.NotWritable, fmt.Sprintf("%s lies on a read-only file system: remount it rw (a disk error may have made it so: see dmesg)", shown)
+		r.Reason, r.Text = tallyman.NotWritable, shown+" lies on a read-only file system: remount it rw (a disk error may have made it so: see dmesg)"
 	case is(err, unix.ENAMETOOLONG, unix.EINVAL, unix.EILSEQ):
 		r.Reason, r.Text = tallyman.BadRequest, fmt.Sprintf("the file system cannot hold the name %s: %v", shown, err)
 	case is(err, unix.ENOSPC):
-		r.Reason, r.Text = tallyman.DiskFull, fmt.Sprintf("no space (or no inode) left for %s: free some, see df and df -i", shown)
+		r.Reason, r.Text = tallyman.DiskFull, "no space (or no inode) left for "+shown+": free some, see df and df -i"
 	case is(err, unix.EDQUOT):
-		r.Reason, r.Text = tallyman.DiskFull, fmt.Sprintf("the disk quota of the serving user is used up at %s: see quota", shown)
+		r.Reason, r.Text = tallyman.DiskFull, "the disk quota of the serving user is used up at "+shown+": see quota"
 	case is(err, unix.EFBIG):
-		r.Reason, r.Text = tallyman.Quota, fmt.Sprintf("%s grew larger than the file system or ulimit -f allows", shown)
+		r.Reason, r.Text = tallyman.Quota, shown+" grew larger than the file system or ulimit -f allows"
 	case is(err, unix.EMFILE, unix.ENFILE):
-		r.Text = fmt.Sprintf("%s: too many open files: raise LimitNOFILE or ulimit -n", shown)
+		r.Text = shown + ": too many open files: raise LimitNOFILE or ulimit -n"
 	}
 	return r
 }

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tallyman"
+	"tallyman/tree/reserved"
 )
 
 // Sweep removes the temporary files that a killed process left anywhere below the root, and says how many. It takes only regular files whose whole name is
@@ -44,7 +45,7 @@ func (t *Tree) sweepFolder(dir string) (removed int, below []string, err error) 
 		switch {
 		case sort.IsDir() && len(path) <= tallyman.MaxNameLength:
 			below = append(below, path)
-		case sort.IsRegular() && isTemp(name) && f.sweepFile(name):
+		case sort.IsRegular() && reserved.IsTemporary(name) && f.sweepFile(name):
 			removed++
 		}
 	})
@@ -60,7 +61,7 @@ func (f *folder) sweepFile(name string) bool {
 	if err != nil {
 		return false
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }()
 	if unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) != nil {
 		return false
 	}

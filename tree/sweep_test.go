@@ -2,6 +2,7 @@ package tree_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -58,7 +59,7 @@ func TestSweepTakesOnlyOurLeftoversThatNobodyHolds(t *testing.T) {
 func TestSweepEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := open(t, t.TempDir(), tree.Config{}).Sweep(ctx); err != context.Canceled {
+	if _, err := open(t, t.TempDir(), tree.Config{}).Sweep(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 }

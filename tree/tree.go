@@ -7,8 +7,7 @@
 //	                     | Abort: gone
 //
 // It promises:
-//   - No name and no symbolic link leads out of the root, whoever swaps links meanwhile: every path is resolved by the kernel with
-//     openat2(2) RESOLVE_BENEATH, or by [os.Root] where the kernel (before 5.6) or a seccomp filter refuses that call.
+//   - No name and no symbolic link leads out of the root, whoever swaps links meanwhile (room beneath).
 //   - No FIFO, device or socket blocks anybody. Nothing registers with the runtime's poller.
 //   - What stands under a final name is whole. A reader finds the old file or the new one, never a part, never nothing.
 //   - After Commit has returned without error the upload survives a power cut. After an error of Commit, or after a kill, the old file stands,
@@ -27,12 +26,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"tallyman"
+	"tallyman/tree/beneath"
 )
 
 // Config says how a folder is served. The zero Config is a sound one.
@@ -61,10 +58,8 @@ const (
 
 // Tree is one served folder. Its methods may be called by many goroutines.
 type Tree struct {
-	cfg    Config
-	path   string       // real and absolute
-	fd     atomic.Int64 // of the root, O_PATH; -1 once closed
-	legacy *os.Root     // only where openat2 is refused
+	cfg  Config
+	root *beneath.Root
 }
 
 // Open opens a folder for serving. It starts nothing and changes nothing; whoever wants leftovers gone calls Sweep.
@@ -78,51 +73,24 @@ func Open(root string, cfg Config) (*Tree, error) {
 	if cfg.Zone == nil {
 		cfg.Zone = time.Local
 	}
-	abs, err := filepath.Abs(root)
-	if err != nil {
-		return nil, fmt.Errorf("open served root: %w", err)
-	}
-	path, err := filepath.EvalSymlinks(abs)
+	r, err := beneath.Open(root)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("open served root %s: it does not exist: make it with mkdir, or name another root: %w", tallyman.Escape(abs), err)
+		return nil, fmt.Errorf("open served root %s: it does not exist: make it with mkdir, or name another root: %w", tallyman.Escape(root), err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open served root: %w", err)
 	}
-	fd, err := unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("open served root %s: %w", tallyman.Escape(path), err)
-	}
-	t := &Tree{cfg: cfg, path: path}
-	t.fd.Store(int64(fd))
-	if !knowsOpenat2(fd) {
-		if t.legacy, err = os.OpenRoot(path); err != nil {
-			_ = unix.Close(fd)
-			return nil, fmt.Errorf("open served root: %w", err)
-		}
-	}
-	return t, nil
+	return &Tree{cfg: cfg, root: r}, nil
 }
 
 // Path returns the real absolute path of the root.
-func (t *Tree) Path() string { return t.path }
+func (t *Tree) Path() string { return t.root.Path() }
 
 // Close lets the root go. Files and uploads must be closed before.
-func (t *Tree) Close() error {
-	fd := t.fd.Swap(-1)
-	if fd < 0 {
-		return os.ErrClosed
-	}
-	if t.legacy != nil {
-		_ = t.legacy.Close()
-	}
-	return unix.Close(int(fd))
-}
-
-func (t *Tree) rootFD() int { return int(t.fd.Load()) }
+func (t *Tree) Close() error { return t.root.Close() }
 
 // abs returns the absolute path of a path relative to the root.
-func (t *Tree) abs(rel string) string { return filepath.Join(t.path, rel) }
+func (t *Tree) abs(rel string) string { return filepath.Join(t.Path(), rel) }
 
 // do makes one file operation: it asks the step first, and repeats what a signal interrupted (signal(7): network file systems and
 // FUSE may say EINTR).

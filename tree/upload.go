@@ -1,6 +1,7 @@
 package tree
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tallyman"
+	"tallyman/tree/reserved"
 )
 
 // Mode says what happens to a file that an upload finds under its name.
@@ -68,7 +70,7 @@ func (t *Tree) Create(name tallyman.Name, opt UploadOptions) (*Upload, error) {
 	if path == "" {
 		return nil, refuse(tallyman.BadRequest, "the name is empty")
 	}
-	if reservedPath(path) {
+	if reserved.In(path) {
 		return nil, refuse(tallyman.NotWritable, "%s is reserved for kept versions and unfinished uploads: choose another name", tallyman.Escape(t.abs(path)))
 	}
 	dir, err := t.openFolder(name.Dir(), t.cfg.MakeDirs)
@@ -84,7 +86,7 @@ func (t *Tree) Create(name tallyman.Name, opt UploadOptions) (*Upload, error) {
 }
 
 func (u *Upload) begin() error {
-	if reservedPath(u.real) {
+	if reserved.In(u.real) {
 		return refuse(tallyman.NotWritable, "%s leads to a reserved name: choose another", u.shown())
 	}
 	if _, _, err := u.old(); err != nil {
@@ -106,7 +108,7 @@ func (u *Upload) old() (st unix.Stat_t, exists bool, err error) {
 		return err
 	})
 	switch {
-	case err == unix.ENOENT:
+	case is(err, unix.ENOENT):
 		return st, false, nil
 	case err != nil:
 		return st, false, err
@@ -147,13 +149,15 @@ func (u *Upload) space(more int64) error {
 // makeTemp makes the temporary file and locks it: Sweep takes only what nobody holds. A file that a Sweep took before it was locked has no link left.
 func (u *Upload) makeTemp() error {
 	for range tempTries {
-		temp := drawTemp()
+		var draw [8]byte
+		_, _ = rand.Read(draw[:]) // never fails (crypto/rand)
+		temp := reserved.Temporary(draw)
 		err := u.tree.do("create", u.dir.join(temp), func() (err error) {
 			const flags = unix.O_RDWR | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC | unix.O_LARGEFILE
 			u.fd, err = unix.Openat(u.dir.fd, temp, flags, 0o600)
 			return err
 		})
-		if err == unix.EEXIST {
+		if is(err, unix.EEXIST) {
 			continue
 		}
 		if err != nil {
@@ -162,7 +166,7 @@ func (u *Upload) makeTemp() error {
 		u.temp, u.path = temp, u.dir.join(temp)
 		var st unix.Stat_t
 		err = unix.Flock(u.fd, unix.LOCK_EX|unix.LOCK_NB)
-		if err != unix.EWOULDBLOCK && unix.Fstat(u.fd, &st) == nil && st.Nlink > 0 {
+		if !is(err, unix.EWOULDBLOCK) && unix.Fstat(u.fd, &st) == nil && st.Nlink > 0 {
 			return nil // flock(2): a file system without locks says ENOLCK or EOPNOTSUPP; Sweep leaves such files alone
 		}
 		_ = unix.Close(u.fd)

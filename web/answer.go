@@ -8,6 +8,8 @@ import (
 	"net/http"
 
 	"tallyman"
+	"tallyman/web/ask"
+	"tallyman/web/plain"
 )
 
 // Problem is an error that the caller can do something about. Text says what was wrong, where, and what to do.
@@ -27,10 +29,13 @@ func problem(status int, format string, args ...any) *Problem {
 // problemOf is the one place that maps errors to HTTP: what the caller did wrong is said in full, what went wrong here is said in the log.
 func problemOf(err error) *Problem {
 	var p *Problem
+	var fault *ask.Fault
 	var tooBig *http.MaxBytesError
 	switch {
 	case errors.As(err, &p):
 		return p
+	case errors.As(err, &fault):
+		return &Problem{Status: http.StatusBadRequest, Text: fault.Text, Caret: fault.Caret}
 	case errors.Is(err, tallyman.ErrNotFound):
 		return problem(http.StatusNotFound, "no such record: it may have been pruned (keep), or the id is mistyped")
 	case errors.As(err, &tooBig):
@@ -54,6 +59,10 @@ func (s *Server) fail(w *counted, r *http.Request, err error) {
 	if w.status != 0 {
 		panic(http.ErrAbortHandler)
 	}
+	if reads(r) {
+		_ = writeHTML(w, p.Status, plain.Trouble{Text: p.Text, Caret: p.Caret}) // the reader has gone: nobody is left to tell
+		return
+	}
 	writeJSON(w, p.Status, p)
 }
 
@@ -73,8 +82,7 @@ func readJSON(w http.ResponseWriter, r *http.Request, into any) error {
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
-		var tooBig *http.MaxBytesError
-		if errors.As(err, &tooBig) {
+		if _, tooBig := errors.AsType[*http.MaxBytesError](err); tooBig {
 			return err
 		}
 		return problem(http.StatusBadRequest, "the body is not the JSON that is expected here: %v", err)

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -51,7 +52,11 @@ func (s *Server) postBackup(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() {
+		if err := os.RemoveAll(dir); err != nil {
+			s.log.Error("copy of the ledger not removed", "folder", dir, "err", err)
+		}
+	}()
 	path := filepath.Join(dir, "ledger.db")
 	if err := s.parts.Books.Backup(r.Context(), path); err != nil {
 		return err
@@ -60,15 +65,15 @@ func (s *Server) postBackup(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it is only read
 	w.Header().Set("Content-Type", "application/vnd.sqlite3")
 	for {
 		_ = control.SetWriteDeadline(time.Now().Add(s.patience))
-		switch _, err := io.CopyN(w, f, 1<<20); err {
-		case nil:
-		case io.EOF:
+		_, err := io.CopyN(w, f, 1<<20)
+		if errors.Is(err, io.EOF) {
 			return nil
-		default:
+		}
+		if err != nil {
 			return err
 		}
 	}

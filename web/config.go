@@ -1,11 +1,16 @@
 package web
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"strings"
+	"time"
+
+	"tallyman/web/account"
+	"tallyman/web/certificate"
 )
 
 // Config is the key `web` of the configuration file.
@@ -16,9 +21,6 @@ type Config struct {
 	CertFile string   // PEM chain; empty: a self-signed certificate is made in the state folder
 	KeyFile  string   // PEM private key of CertFile
 }
-
-// Default is what an absent key means: the page on loopback.
-func Default() Config { return Config{Listen: "127.0.0.1:8420", TLS: "auto"} }
 
 // Validate reports everything that is wrong with the configuration, each with its key.
 func (c Config) Validate() error {
@@ -63,4 +65,20 @@ func loopback(listen string) bool {
 	}
 	ip, err := netip.ParseAddr(host)
 	return err == nil && ip.IsLoopback()
+}
+
+// certificate is the configured one, or our own, for every name under which the page may be asked for.
+func (c Config) certificate(state, name string, now time.Time) (tls.Certificate, error) {
+	if c.CertFile != "" {
+		pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
+		if err != nil {
+			return pair, fmt.Errorf("web.cert_file, web.key_file: %w", err)
+		}
+		return pair, nil
+	}
+	names := append([]string{"localhost", "127.0.0.1", "::1", name}, c.Hosts...)
+	if host, _, err := net.SplitHostPort(c.Listen); err == nil && host != "" {
+		names = append(names, host)
+	}
+	return certificate.Own(state, names, now, account.ReplaceFile)
 }

@@ -15,6 +15,7 @@ import (
 
 	"tallyman"
 	"tallyman/query"
+	"tallyman/web/live"
 )
 
 // memory is a ledger that forgets when the test ends.
@@ -254,7 +255,7 @@ func newServer(t testing.TB, cfg Config, p Parts) *Server {
 		p.Ledger = newMemory()
 	}
 	if p.Feed == nil {
-		p.Feed = NewFeed()
+		p.Feed = live.NewFeed()
 	}
 	if p.System == nil {
 		p.System = allLive

@@ -98,13 +98,26 @@ func (s *Server) who(r *http.Request) (account.Person, error) {
 	return p, nil
 }
 
-// ours refuses orders that another site made a browser send. Programs with a token carry no ambient right that could be abused.
-func (s *Server) ours(r *http.Request) error {
-	if doorOf(r).socket || strings.HasPrefix(r.Header.Get("Authorization"), "Bearer ") {
+// ownSite refuses what another site made a browser send. Programs with a token carry no ambient right that could be abused.
+func (s *Server) ownSite(r *http.Request) error {
+	if program(r) {
 		return nil
 	}
 	if err := s.cross.Check(r); err != nil {
 		return problem(http.StatusForbidden, "another site sent this request: %v", err)
+	}
+	return nil
+}
+
+func program(r *http.Request) bool {
+	return doorOf(r).socket || strings.HasPrefix(r.Header.Get("Authorization"), "Bearer ")
+}
+
+// ours refuses orders that no page of ours sends: those of other sites, and, for browsers that do not say where a request comes from, all
+// that a form could send.
+func (s *Server) ours(r *http.Request) error {
+	if err := s.ownSite(r); err != nil || program(r) {
+		return err
 	}
 	kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
 	if strings.TrimSpace(kind) != "application/json" && r.Header.Get("X-Tallyman") == "" {

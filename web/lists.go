@@ -2,9 +2,9 @@ package web
 
 import (
 	"net/http"
-	"time"
 
 	"tallyman"
+	"tallyman/web/ask"
 )
 
 func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) error {
@@ -25,7 +25,7 @@ func kind(word string) tallyman.Term {
 
 // records answers one page of what is no transfer and of the kind, newest first.
 func (s *Server) records(w http.ResponseWriter, r *http.Request, name string, only tallyman.Expr) error {
-	q, err := s.ask(r.URL.Query())
+	q, err := ask.Records(r.URL.Query(), s.parts.Parse, s.now())
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func (s *Server) records(w http.ResponseWriter, r *http.Request, name string, on
 	answer := map[string]any{}
 	if len(page) > want {
 		page = page[:want]
-		answer["next"] = cursorText(place(page[want-1]))
+		answer["next"] = ask.Next(place(page[want-1]))
 	}
 	answer[name] = page
 	writeJSON(w, http.StatusOK, answer)
@@ -89,24 +89,10 @@ func (s *Server) getClients(w http.ResponseWriter, r *http.Request) error {
 	return s.stats(w, r, "client", "clients")
 }
 
-// stats answers from roll-ups; without from= it counts the last 24 hours.
+// stats answers from roll-ups.
 func (s *Server) stats(w http.ResponseWriter, r *http.Request, by, name string) error {
-	v, now := r.URL.Query(), s.now()
-	q := tallyman.StatsQuery{By: by}
-	var err error
-	if q.From, err = moment("from", v.Get("from"), now); err != nil {
-		return err
-	}
-	if q.To, err = moment("to", v.Get("to"), now); err != nil {
-		return err
-	}
-	if q.From.IsZero() {
-		q.From = tallyman.Clean(now.Add(-24 * time.Hour))
-	}
-	if q.To.IsZero() {
-		q.To = tallyman.Clean(now)
-	}
-	if q.Limit, err = limit(v.Get("limit"), maxLimit); err != nil {
+	q, err := ask.Counts(r.URL.Query(), by, s.now())
+	if err != nil {
 		return err
 	}
 	rows, err := s.parts.Ledger.Stats(r.Context(), q)

@@ -4,21 +4,9 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
-	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"tallyman/web/account"
-)
-
-// Tries to log in: a burst, then one every few seconds; by address and for all together.
-const (
-	triesBurst    = 5
-	triesEvery    = 10 * time.Second
-	allTriesBurst = 30
-	allTriesEvery = time.Second
-	mostWatched   = 4096 // addresses that the limit remembers; when full it forgets those that have their burst back
 )
 
 // firstAccount is whom the set-up link logs in.
@@ -69,32 +57,49 @@ func (s *Server) getLogin(w http.ResponseWriter, r *http.Request) error {
 
 // postLogin opens a session by name and password, or by the set-up link. Off loopback the link asks for a password, which it sets.
 func (s *Server) postLogin(w http.ResponseWriter, r *http.Request) error {
-	count := func(result string) { s.parts.Feed.tally.logins.WithLabelValues(result).Inc() }
-	if wait := s.tries.wait(remote(r), s.now()); wait > 0 {
-		count("limited")
-		w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
-		return problem(http.StatusTooManyRequests, "too many tries to log in: wait %d seconds", int(wait/time.Second)+1)
+	if err := s.takeTry(w, r); err != nil {
+		return err
 	}
 	var c credentials
 	if err := readJSON(w, r, &c); err != nil {
 		return err
 	}
+	p, err := s.enter(w, r, c)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, p)
+	return nil
+}
+
+// takeTry counts a try to log in; the error says how long to wait for the next one.
+func (s *Server) takeTry(w http.ResponseWriter, r *http.Request) error {
+	wait := s.tries.Wait(remote(r), s.now())
+	if wait == 0 {
+		return nil
+	}
+	s.counts.logins.WithLabelValues("limited").Inc()
+	w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
+	return problem(http.StatusTooManyRequests, "too many tries to log in: wait %d seconds", int(wait/time.Second)+1)
+}
+
+// enter opens a session and gives the browser its cookie.
+func (s *Server) enter(w http.ResponseWriter, r *http.Request, c credentials) (account.Person, error) {
 	name, err := s.admit(doorOf(r), c)
 	if err != nil {
-		count("refused")
+		s.counts.logins.WithLabelValues("refused").Inc()
 		s.log.Warn("login refused", "client", r.RemoteAddr)
-		return err
+		return account.Person{}, err
 	}
 	text, err := s.accounts.Begin(name, s.now())
 	if err != nil {
-		return err
+		return account.Person{}, err
 	}
-	count("accepted")
+	s.counts.logins.WithLabelValues("accepted").Inc()
 	s.log.Info("login", "user", name, "client", r.RemoteAddr)
 	http.SetCookie(w, s.cookie(r, text, account.SessionLife))
 	p, _, _ := s.accounts.OfSession(text, s.now())
-	writeJSON(w, http.StatusOK, p)
-	return nil
+	return p, nil
 }
 
 // admit checks the credentials and returns the account.
@@ -108,8 +113,10 @@ func (s *Server) admit(d door, c credentials) (string, error) {
 				return nil
 			}
 			if !d.loopback {
-				return &Problem{Status: http.StatusBadRequest, Needs: "password",
-					Text: "this page can be reached from other machines: choose a password of at least 10 characters"}
+				return &Problem{
+					Status: http.StatusBadRequest, Needs: "password",
+					Text: "this page can be reached from other machines: choose a password of at least 10 characters",
+				}
 			}
 			return nil
 		})
@@ -123,13 +130,21 @@ func (s *Server) admit(d door, c credentials) (string, error) {
 }
 
 func (s *Server) postLogout(w http.ResponseWriter, r *http.Request) error {
+	if err := s.leave(w, r); err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, map[string]string{"status": "logged out"})
+	return nil
+}
+
+// leave ends the session, and takes the cookie back.
+func (s *Server) leave(w http.ResponseWriter, r *http.Request) error {
 	if c, err := r.Cookie(s.cookieName(doorOf(r))); err == nil {
 		if err := s.accounts.End(c.Value); err != nil {
 			return err
 		}
 	}
 	http.SetCookie(w, s.cookie(r, "", -time.Second))
-	writeJSON(w, http.StatusOK, map[string]string{"status": "logged out"})
 	return nil
 }
 
@@ -145,66 +160,14 @@ func (s *Server) cookieName(d door) string {
 
 func (s *Server) cookie(r *http.Request, text string, life time.Duration) *http.Cookie {
 	d := doorOf(r)
-	return &http.Cookie{
+	return &http.Cookie{ //nolint:gosec // Secure wherever there is TLS: on plain loopback a browser would not give such a cookie back
 		Name: s.cookieName(d), Value: text, Path: "/", MaxAge: int(life / time.Second),
 		HttpOnly: true, Secure: d.tls, SameSite: http.SameSiteStrictMode,
 	}
 }
 
-// remote is the address that counts for limits: an IPv6 client counts by its /64.
+// remote is the address of the client, the zero Addr when it has none.
 func remote(r *http.Request) netip.Addr {
-	ap, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	ip := ap.Addr().Unmap().WithZone("")
-	if ip.Is6() {
-		if p, err := ip.Prefix(64); err == nil {
-			return p.Addr()
-		}
-	}
-	return ip
-}
-
-// tries limits attempts to log in.
-type tries struct {
-	mu   sync.Mutex
-	all  *rate.Limiter
-	each map[netip.Addr]*rate.Limiter
-}
-
-func newTries() *tries {
-	return &tries{all: rate.NewLimiter(rate.Every(allTriesEvery), allTriesBurst), each: make(map[netip.Addr]*rate.Limiter)}
-}
-
-// wait takes one try, or returns how long to wait for it. An address that has used up its own tries takes none of those for all.
-func (t *tries) wait(from netip.Addr, now time.Time) time.Duration {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if l := t.each[from]; l != nil && !l.AllowN(now, 1) {
-		return triesEvery
-	}
-	if !t.all.AllowN(now, 1) {
-		return allTriesEvery
-	}
-	if t.each[from] == nil {
-		t.remember(from, now)
-	}
-	return 0
-}
-
-// remember begins to watch an address that has just tried. When the table is full of addresses under watch, the new one has the limit for all only.
-func (t *tries) remember(from netip.Addr, now time.Time) {
-	if len(t.each) >= mostWatched {
-		for a, old := range t.each {
-			if old.TokensAt(now) >= triesBurst {
-				delete(t.each, a)
-			}
-		}
-	}
-	if len(t.each) < mostWatched {
-		l := rate.NewLimiter(rate.Every(triesEvery), triesBurst)
-		l.AllowN(now, 1)
-		t.each[from] = l
-	}
+	ap, _ := netip.ParseAddrPort(r.RemoteAddr)
+	return ap.Addr()
 }

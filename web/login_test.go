@@ -6,9 +6,9 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -222,44 +222,18 @@ func TestTriesToLogInAreLimited(t *testing.T) {
 	}
 	c := call(t, s, wide).with("Content-Type", jsonType)
 	right, wrong := `{"name":"admin","password":"correct horse"}`, `{"name":"admin","password":"wrong horse!"}`
-	for range triesBurst {
+	for range 5 {
 		c.post("/api/v1/login", wrong, 401, nil)
 	}
-	w := c.post("/api/v1/login", right, 429, nil)
-	if w.Header().Get("Retry-After") == "" {
-		t.Error("nobody says how long to wait")
+	wait, err := strconv.Atoi(c.post("/api/v1/login", right, 429, nil).Header().Get("Retry-After"))
+	if err != nil || wait < 1 {
+		t.Errorf("nobody says how long to wait: %v", err)
 	}
 	c.from = "10.1.1.1:50000"
 	c.post("/api/v1/login", right, 200, nil)
 	c.from = "127.0.0.1:50000"
-	now = now.Add(triesEvery)
+	now = now.Add(time.Duration(wait) * time.Second)
 	c.post("/api/v1/login", right, 200, nil)
-}
-
-func TestManyAddressesShareOneLimit(t *testing.T) {
-	tr := newTries()
-	allowed := 0
-	for i := range 2 * mostWatched {
-		if tr.wait(netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}), begun) == 0 {
-			allowed++
-		}
-	}
-	if allowed != allTriesBurst {
-		t.Errorf("%d tries allowed", allowed)
-	}
-	later := begun
-	for i := range mostWatched {
-		later = later.Add(allTriesEvery)
-		tr.wait(netip.AddrFrom4([4]byte{10, 2, byte(i >> 8), byte(i)}), later)
-	}
-	if n := len(tr.each); n > mostWatched || n < 5 {
-		t.Errorf("%d addresses remembered", n)
-	}
-	r := httptest.NewRequest("GET", "/", nil)
-	r.RemoteAddr = "[2001:db8::1:2:3:4]:5"
-	if got := remote(r); got != netip.MustParseAddr("2001:db8::") {
-		t.Errorf("an IPv6 client counts as %v", got)
-	}
 }
 
 func TestPasswordsAndTokensAreNeverLogged(t *testing.T) {
@@ -283,7 +257,7 @@ func TestPasswordsAndTokensAreNeverLogged(t *testing.T) {
 func TestBadLoginBodiesAreRefused(t *testing.T) {
 	s, _ := withRecords(t, 0)
 	c := call(t, s, loop).with("Content-Type", jsonType)
-	for body, want := range map[string]int{`{"nmae":"x"}`: 400, `[]`: 400, ``: 400, `{"name":"` + strings.Repeat("x", 1<<17) + `"}`: 413} {
+	for body, want := range map[string]int{`{"named":"x"}`: 400, `[]`: 400, ``: 400, `{"name":"` + strings.Repeat("x", 1<<17) + `"}`: 413} {
 		c.from = fmt.Sprintf("10.0.0.%d:1", len(body)%250)
 		c.problem(c.do("POST", "/api/v1/login", body), want)
 	}

@@ -2,71 +2,25 @@ package web
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"tallyman"
 )
 
-// tally counts what goes by. No label ever holds an address, a name of a file or a name of a person.
-type tally struct {
-	requests  *prometheus.CounterVec
-	logins    *prometheus.CounterVec
-	resyncs   prometheus.Counter
-	slow      prometheus.Counter
-	transfers *prometheus.CounterVec
-	bytes     *prometheus.CounterVec
-
-	// seen holds the newest transfers that were counted, so that an amendment is not counted twice; at most ringSize, the oldest
-	// goes first. The feed's mutex guards it.
-	seen  map[tallyman.UUID]struct{}
-	order [ringSize]tallyman.UUID
-	place int
+// counters are what this room counts. No label of a metric ever holds an address, a name of a file or a name of a person.
+type counters struct {
+	requests *prometheus.CounterVec
+	logins   *prometheus.CounterVec
 }
 
-func newTally() *tally {
+func newCounters() counters {
 	vec := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
-	one := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
-	}
-	return &tally{
-		requests:  vec("tallyman_web_requests_total", "Requests answered, by route and status.", "route", "status"),
-		logins:    vec("tallyman_web_logins_total", "Tries to log in, by result.", "result"),
-		resyncs:   one("tallyman_web_stream_resyncs_total", "Streams that fell behind and were told to start again."),
-		slow:      one("tallyman_web_stream_slow_total", "Streams that were disconnected because the viewer took nothing."),
-		transfers: vec("tallyman_transfers_total", "Transfers that ended, by their first verdict.", "proto", "op", "verdict"),
-		bytes:     vec("tallyman_transfer_bytes_total", "Payload bytes proven to have moved.", "proto", "op"),
-		seen:      make(map[tallyman.UUID]struct{}, ringSize),
-	}
-}
-
-// protocols is the closed list of label values.
-var protocols = []string{"tftp", "ftp", "ftps", "sftp", "local"}
-
-// count counts a transfer when it is first seen ended.
-func (t *tally) count(tr *tallyman.Transfer) {
-	if tr.Judgement.Verdict <= tallyman.Active || !tr.Merged.IsZero() {
-		return
-	}
-	if _, again := t.seen[tr.ID]; again {
-		return
-	}
-	delete(t.seen, t.order[t.place])
-	t.order[t.place] = tr.ID
-	t.place = (t.place + 1) % len(t.order)
-	t.seen[tr.ID] = struct{}{}
-	proto := "other"
-	if slices.Contains(protocols, tr.Proto) {
-		proto = tr.Proto
-	}
-	t.transfers.WithLabelValues(proto, tr.Op.String(), tr.Judgement.Verdict.String()).Inc()
-	if tr.Bytes > 0 {
-		t.bytes.WithLabelValues(proto, tr.Op.String()).Add(float64(tr.Bytes))
+	return counters{
+		requests: vec("tallyman_web_requests_total", "Requests answered, by route and status.", "route", "status"),
+		logins:   vec("tallyman_web_logins_total", "Tries to log in, by result.", "result"),
 	}
 }
 
@@ -84,7 +38,7 @@ func (c scrape) Collect(out chan<- prometheus.Metric) {
 	}
 	gauge("tallyman_build_info", "Constant 1, with the version.", 1, map[string]string{"version": c.s.parts.Version})
 	gauge("tallyman_pipe_backlog", "Evidence that is seen and not yet in the ledger.", float64(sys.Backlog), nil)
-	gauge("tallyman_web_streams", "Open live streams.", float64(c.s.parts.Feed.viewers()), nil)
+	gauge("tallyman_web_streams", "Open live streams.", float64(c.s.parts.Feed.Viewers()), nil)
 	for _, w := range sys.Witnesses {
 		up := 0.0
 		if w.State == Live {
@@ -116,7 +70,7 @@ func metricName(name string) bool {
 
 func (s *Server) metrics() http.Handler {
 	reg := prometheus.NewRegistry()
-	t := s.parts.Feed.tally
-	reg.MustRegister(t.requests, t.logins, t.resyncs, t.slow, t.transfers, t.bytes, scrape{s})
+	reg.MustRegister(s.counts.requests, s.counts.logins, scrape{s})
+	reg.MustRegister(s.parts.Feed.Collectors()...)
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
 }

@@ -1,14 +1,13 @@
 package web
 
 import (
-	"bytes"
-	"compress/gzip"
-	"io"
 	"io/fs"
 	"mime"
 	"net/http"
 	"path"
 	"strings"
+
+	"tallyman/web/ui"
 )
 
 // getPage serves index.html at /, never cached, and /assets/, whose names carry a hash of their content and may be kept for ever. The
@@ -34,7 +33,7 @@ func (s *Server) getPage(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) asset(w http.ResponseWriter, r *http.Request, name string) error {
-	packed, err := fs.ReadFile(s.files, path.Clean(name)+".gz")
+	content, encoding, err := ui.Asset(s.files, name, r.Header.Get("Accept-Encoding"))
 	if err != nil {
 		return problem(http.StatusNotFound, "there is no %s: reload the page, it may be older than the server", r.URL.Path)
 	}
@@ -42,15 +41,9 @@ func (s *Server) asset(w http.ResponseWriter, r *http.Request, name string) erro
 	h.Set("Content-Type", mime.TypeByExtension(path.Ext(name)))
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	h.Set("Vary", "Accept-Encoding")
-	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-		h.Set("Content-Encoding", "gzip")
-		_, err = w.Write(packed)
-		return err
+	if encoding != "" {
+		h.Set("Content-Encoding", encoding)
 	}
-	plain, err := gzip.NewReader(bytes.NewReader(packed))
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(w, plain)
+	_, err = w.Write(content) //nolint:gosec // a file of our own build
 	return err
 }

@@ -19,13 +19,14 @@ import (
 	"time"
 
 	"tallyman"
+	"tallyman/web/live"
 )
 
 // TestPageInChromium plays test/page.mjs against this server: a browser opens the set-up link and looks at what a person would see.
 // The build tag keeps it out where there is no Node, no browser or no built page: make test has all three.
 func TestPageInChromium(t *testing.T) {
 	now := time.Now().UTC()
-	ledger, feed := newMemory(), NewFeed()
+	ledger, feed := newMemory(), live.NewFeed()
 	for _, tr := range history(now) {
 		give(t, ledger, tr)
 	}
@@ -53,6 +54,18 @@ func TestPasswordInChromium(t *testing.T) {
 	play(t, "test/login.mjs", s.Link())
 }
 
+// TestPlainPageInChromium plays test/plain.mjs: without JavaScript, and under a name that browsers do not trust, so that they say less about where
+// a form comes from.
+func TestPlainPageInChromium(t *testing.T) {
+	ledger := newMemory()
+	for _, tr := range history(time.Now().UTC()) {
+		give(t, ledger, tr)
+	}
+	s := newServer(t, Config{Listen: "0.0.0.0:0", TLS: "off", Hosts: []string{"tally.test"}}, Parts{Ledger: ledger})
+	run(t, t.Context(), s)
+	play(t, "test/plain.mjs", strings.Replace(s.URL(), "127.0.0.1", "tally.test", 1), linkOf(t, s))
+}
+
 // play runs a script of web/ui; what it prints goes to the log of the test.
 func play(t *testing.T, script string, args ...string) {
 	t.Helper()
@@ -68,7 +81,7 @@ func play(t *testing.T, script string, args ...string) {
 }
 
 // puppet lets the script say what happens.
-func puppet(t *testing.T, line *line, ledger *memory, feed *Feed) http.Handler {
+func puppet(t *testing.T, line *line, ledger *memory, feed *live.Feed) http.Handler {
 	dice := rand.New(rand.NewPCG(7, 7))
 	n := len(ledger.transfers)
 	m := http.NewServeMux()
@@ -83,6 +96,7 @@ func puppet(t *testing.T, line *line, ledger *memory, feed *Feed) http.Handler {
 			judged(tr, v, "")
 		case tallyman.Failed:
 			judged(tr, v, tallyman.ClientSilent)
+		default: // it is complete already
 		}
 		give(t, ledger, tr)
 		give(t, feed, tr)
@@ -204,9 +218,12 @@ func example(n int, start time.Time, dice *rand.Rand) *tallyman.Transfer {
 	tr := made(n)
 	names := []string{"running-config", "pxelinux.cfg/01-52-54-00-12-34-56", "c2960-lanbasek9-mz.150-2.SE11.bin", "vmlinuz-6.1.0-18-amd64", "initrd.img", "router-confg", "grub/grubnetx64.efi.signed"}
 	ends := []tallyman.Judgement{
-		{Verdict: tallyman.Failed, Reason: tallyman.ClientSilent}, {Verdict: tallyman.Refused, Reason: tallyman.NotFound},
-		{Verdict: tallyman.Aborted, Reason: tallyman.ClientError}, {Verdict: tallyman.Unproven, Reason: tallyman.DeliveredUnconfirmed},
-		{Verdict: tallyman.Probe, Reason: tallyman.SizeProbe}, {Verdict: tallyman.Contradicted, Reason: tallyman.AnnouncedSize, Against: []string{"files"}},
+		{Verdict: tallyman.Failed, Reason: tallyman.ClientSilent},
+		{Verdict: tallyman.Refused, Reason: tallyman.NotFound},
+		{Verdict: tallyman.Aborted, Reason: tallyman.ClientError},
+		{Verdict: tallyman.Unproven, Reason: tallyman.DeliveredUnconfirmed},
+		{Verdict: tallyman.Probe, Reason: tallyman.SizeProbe},
+		{Verdict: tallyman.Contradicted, Reason: tallyman.AnnouncedSize, Against: []string{"files"}},
 		{Verdict: tallyman.Refused, Reason: tallyman.NotReadable},
 	}
 	start = tallyman.Clean(start)

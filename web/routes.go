@@ -13,6 +13,7 @@ const (
 	see                // to be logged in
 	order              // to be operator or admin
 	ours               // nothing but that no other site sent it: log in, log out
+	form               // the same, for a form of the page without JavaScript
 )
 
 // route is one row of the API. The table makes the routing, the checks, the metric labels and the OpenAPI text.
@@ -75,7 +76,7 @@ func (s *Server) routes() []route {
 // mux makes the handler of one door.
 func (s *Server) mux(d door) http.Handler {
 	m := http.NewServeMux()
-	for _, rt := range s.routes() {
+	for _, rt := range append(s.routes(), s.plainRoutes()...) {
 		m.Handle(rt.method+" "+rt.path, s.through(rt))
 	}
 	scrape := s.metrics()
@@ -96,7 +97,7 @@ func (s *Server) through(rt route) http.Handler {
 	return http.HandlerFunc(func(to http.ResponseWriter, r *http.Request) {
 		w := &counted{ResponseWriter: to}
 		defer func() {
-			s.parts.Feed.tally.requests.WithLabelValues(rt.path, strconv.Itoa(w.status)).Inc()
+			s.counts.requests.WithLabelValues(rt.path, strconv.Itoa(w.status)).Inc()
 		}()
 		err := s.allow(rt.needs, r)
 		if err == nil {
@@ -109,16 +110,18 @@ func (s *Server) through(rt route) http.Handler {
 }
 
 func (s *Server) allow(needs right, r *http.Request) error {
-	if needs == open {
+	switch needs {
+	case open:
 		return nil
-	}
-	if needs != see {
+	case form:
+		return s.ownSite(r)
+	case ours:
+		return s.ours(r)
+	case order:
 		if err := s.ours(r); err != nil {
 			return err
 		}
-	}
-	if needs == ours {
-		return nil
+	case see:
 	}
 	p, err := s.who(r)
 	if err == nil && needs == order && !p.Role.MayOrder() {

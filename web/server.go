@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -11,8 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -20,6 +17,10 @@ import (
 
 	"tallyman"
 	"tallyman/web/account"
+	"tallyman/web/ask"
+	"tallyman/web/certificate"
+	"tallyman/web/live"
+	"tallyman/web/socket"
 	"tallyman/web/ui"
 )
 
@@ -28,15 +29,14 @@ type Parts struct {
 	Name    string // of this server, as configured
 	Version string
 	State   string // the state folder: accounts, own certificate, socket
-	Socket  string // path of the unix socket, see SocketPath; "" = none
+	Socket  string // path of the unix socket, see socket.Path; "" = none
 	Ledger  tallyman.Ledger
-	Feed    *Feed // the pipe writes to it
+	Feed    *live.Feed // the pipe writes to it
 	Orders  Orders
 	Books   Books
 	Log     *slog.Logger
 
-	// Parse reads the query language. Its error's text goes to people; if it has a method Caret() string, so does that.
-	Parse func(text string, now time.Time) (tallyman.Expr, error)
+	Parse ask.Language // the query language
 	Match func(tallyman.Expr, *tallyman.Transfer) bool
 	// System must answer at once: it is asked for each open page every five seconds.
 	System func() System
@@ -52,8 +52,9 @@ type Server struct {
 	log      *slog.Logger
 	now      func() time.Time
 	started  time.Time
+	counts   counters
 	accounts *account.Book
-	tries    *tries
+	tries    *account.Tries
 	hashing  chan struct{} // capacity 2: how many passwords are hashed at once; the rest wait
 	cross    *http.CrossOriginProtection
 	files    fs.FS
@@ -76,7 +77,7 @@ func New(cfg Config, p Parts) (*Server, error) {
 		p.Now = time.Now
 	}
 	s := &Server{
-		cfg: cfg, parts: p, log: p.Log, now: p.Now, started: tallyman.Clean(p.Now()), tries: newTries(), hashing: make(chan struct{}, 2),
+		cfg: cfg, parts: p, log: p.Log, now: p.Now, started: tallyman.Clean(p.Now()), tries: account.NewTries(), counts: newCounters(), hashing: make(chan struct{}, 2),
 		cross: http.NewCrossOriginProtection(), files: ui.Files(), patience: patience,
 	}
 	s.hosts.Store(&cfg.Hosts)
@@ -88,7 +89,7 @@ func New(cfg Config, p Parts) (*Server, error) {
 		s.link = account.Secret()
 	}
 	if cfg.Listen != "" && cfg.encrypted() {
-		pair, err := certificate(cfg, p.State, p.Name, p.Now())
+		pair, err := cfg.certificate(p.State, p.Name, p.Now())
 		if err != nil {
 			return nil, err
 		}
@@ -117,7 +118,7 @@ func (s *Server) Listen(ctx context.Context) error {
 		s.tcp = l
 	}
 	if s.parts.Socket != "" {
-		l, err := listenSocket(ctx, s.parts.Socket)
+		l, err := socket.Listen(ctx, s.parts.Socket)
 		if err != nil {
 			s.closeDoors()
 			return fmt.Errorf("open socket: %w", err)
@@ -223,49 +224,5 @@ func (s *Server) Fingerprint() string {
 	if s.pair == nil {
 		return ""
 	}
-	return fingerprint(*s.pair)
-}
-
-// longestSocket is what sun_path holds (unix(7)): 108 bytes with the NUL.
-const longestSocket = 107
-
-// SocketPath is where the socket of a state folder stands; a path too long for a socket moves to the runtime folder, under a name made from it.
-func SocketPath(state, runtime string) string {
-	path := filepath.Join(state, "tallyman.sock")
-	if len(path)+len(".new") <= longestSocket {
-		return path
-	}
-	sum := sha256.Sum256([]byte(path))
-	return filepath.Join(runtime, fmt.Sprintf("tallyman-%x.sock", sum[:8]))
-}
-
-// listenSocket makes the socket under another name and renames it, so that nobody ever finds it with a wider mode.
-func listenSocket(ctx context.Context, path string) (net.Listener, error) {
-	fresh := path + ".new"
-	if err := errors.Join(removeStale(fresh), removeStale(path)); err != nil {
-		return nil, err
-	}
-	l, err := new(net.ListenConfig).Listen(ctx, "unix", fresh)
-	if err != nil {
-		return nil, err
-	}
-	l.(*net.UnixListener).SetUnlinkOnClose(false)
-	if err := errors.Join(os.Chmod(fresh, 0o660), os.Rename(fresh, path)); err != nil {
-		return nil, errors.Join(err, l.Close(), removeStale(fresh))
-	}
-	return &socketListener{l, path}, nil
-}
-
-// socketListener removes the socket when it closes.
-type socketListener struct {
-	net.Listener
-	path string
-}
-
-func (l *socketListener) Close() error {
-	err := l.Listener.Close()
-	if gone := os.Remove(l.path); err == nil && !errors.Is(gone, fs.ErrNotExist) {
-		err = gone
-	}
-	return err
+	return certificate.Fingerprint(*s.pair)
 }

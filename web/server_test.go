@@ -17,6 +17,10 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
+
+	"tallyman/web/account"
+	"tallyman/web/certificate"
+	"tallyman/web/live"
 )
 
 // dialSocket is a client of the unix socket.
@@ -26,7 +30,7 @@ func dialSocket(path string) *http.Client {
 	}}}
 }
 
-func get(t *testing.T, c *http.Client, url string) (*http.Response, string) {
+func get(t *testing.T, c *http.Client, url string) (status int, proto, body string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), "GET", url, nil)
 	if err != nil {
@@ -37,22 +41,12 @@ func get(t *testing.T, c *http.Client, url string) (*http.Response, string) {
 		t.Fatal(err)
 	}
 	defer answer.Body.Close()
-	return answer, readAll(t, answer.Body)
+	return answer.StatusCode, answer.Proto, readAll(t, answer.Body)
 }
 
 func TestSocketNeedsNoLoginAndIsClosedToOthers(t *testing.T) {
 	dir := t.TempDir()
-	path := SocketPath(dir, dir)
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	stale, err := net.Listen("unix", path) // a dead process left its socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	stale.(*net.UnixListener).SetUnlinkOnClose(false)
-	stale.Close()
-
+	path := filepath.Join(dir, "s")
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	s := newServer(t, Config{}, Parts{State: dir, Socket: path})
@@ -61,14 +55,10 @@ func TestSocketNeedsNoLoginAndIsClosedToOthers(t *testing.T) {
 	}
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
-	info, err := os.Stat(path)
-	if err != nil || info.Mode().Perm() != 0o660 {
-		t.Errorf("mode %v, %v", info.Mode(), err)
-	}
 	client := dialSocket(path)
 	defer client.CloseIdleConnections()
-	if answer, body := get(t, client, "http://any.name/api/v1/system"); answer.StatusCode != 200 {
-		t.Errorf("%s: %s", answer.Status, body)
+	if status, _, body := get(t, client, "http://any.name/api/v1/system"); status != 200 {
+		t.Errorf("%d: %s", status, body)
 	}
 	if s.URL() != "" || s.Link() != "" || s.Addr().IsValid() {
 		t.Error("without a listen address there is a page")
@@ -77,33 +67,8 @@ func TestSocketNeedsNoLoginAndIsClosedToOthers(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if left, _ := filepath.Glob(filepath.Join(dir, "tallyman.sock*")); len(left) != 0 {
+	if left, _ := filepath.Glob(path + "*"); len(left) != 0 {
 		t.Errorf("the socket stays: %v", left)
-	}
-}
-
-func TestFileInTheWayOfTheSocketIsNotRemoved(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "tallyman.sock")
-	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s := newServer(t, Config{}, Parts{Socket: path})
-	if err := s.Listen(t.Context()); err == nil || !strings.Contains(err.Error(), "is no socket") {
-		t.Errorf("got %v", err)
-	}
-	if b, err := os.ReadFile(path); string(b) != "precious" || err != nil {
-		t.Errorf("%q, %v", b, err)
-	}
-}
-
-func TestLongSocketPathMovesToTheRuntimeFolder(t *testing.T) {
-	if got := SocketPath("/var/lib/tallyman", "/run"); got != "/var/lib/tallyman/tallyman.sock" {
-		t.Errorf("short: %s", got)
-	}
-	long := "/" + strings.Repeat("x", 100)
-	got := SocketPath(long, "/run/user/1000")
-	if !strings.HasPrefix(got, "/run/user/1000/tallyman-") || len(got) > longestSocket || got == SocketPath(long+"y", "/run/user/1000") {
-		t.Errorf("long: %s", got)
 	}
 }
 
@@ -155,7 +120,7 @@ func TestTakenAddressIsSaid(t *testing.T) {
 	}
 }
 
-func TestOwnCertificateIsMadeOnceAndCoversTheNames(t *testing.T) {
+func TestDoorWithTLSIsEnteredByItsCertificate(t *testing.T) {
 	state := t.TempDir()
 	cfg := Config{Listen: "127.0.0.1:0", TLS: "on", Hosts: []string{"tally.example.net"}}
 	s := newServer(t, cfg, Parts{State: state})
@@ -163,7 +128,7 @@ func TestOwnCertificateIsMadeOnceAndCoversTheNames(t *testing.T) {
 	if !strings.HasPrefix(s.URL(), "https://127.0.0.1:") || !strings.HasPrefix(s.Link(), s.URL()) {
 		t.Errorf("url %s, link %s", s.URL(), s.Link())
 	}
-	text, err := os.ReadFile(filepath.Join(state, certFile))
+	text, err := os.ReadFile(filepath.Join(state, certificate.CertFile))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,9 +136,9 @@ func TestOwnCertificateIsMadeOnceAndCoversTheNames(t *testing.T) {
 	pool.AppendCertsFromPEM(text)
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true}}
 	defer client.CloseIdleConnections()
-	answer, _ := get(t, client, s.URL()+"healthz")
-	if answer.StatusCode != 200 || answer.ProtoMajor != 2 {
-		t.Errorf("%s, HTTP/%d", answer.Status, answer.ProtoMajor)
+	status, proto, _ := get(t, client, s.URL()+"healthz")
+	if status != 200 || proto != "HTTP/2.0" {
+		t.Errorf("%d, %s", status, proto)
 	}
 	block, _ := pem.Decode(text)
 	leaf, err := x509.ParseCertificate(block.Bytes)
@@ -185,50 +150,26 @@ func TestOwnCertificateIsMadeOnceAndCoversTheNames(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if info, err := os.Stat(filepath.Join(state, keyFile)); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("key: %v, %v", info, err)
-	}
-	if fp := s.Fingerprint(); len(fp) != 32*3-1 || strings.Trim(fp, "0123456789ABCDEF:") != "" {
-		t.Errorf("fingerprint %q", fp)
-	}
-	if again := newServer(t, cfg, Parts{State: state}); again.Fingerprint() != s.Fingerprint() {
-		t.Error("a restart makes another certificate")
-	}
-	cfg.Hosts = append(cfg.Hosts, "new.example.net")
-	if other := newServer(t, cfg, Parts{State: state}); other.Fingerprint() == s.Fingerprint() {
-		t.Error("the certificate lacks a new name")
-	}
-	later := func() time.Time { return time.Now().Add(ownLife - 24*time.Hour) }
-	cfg.Hosts = cfg.Hosts[:1]
-	if renewed := newServer(t, cfg, Parts{State: state, Now: later}); renewed.Fingerprint() == s.Fingerprint() {
-		t.Error("a certificate that ends tomorrow is kept")
-	}
 }
 
 func TestGivenCertificateIsUsed(t *testing.T) {
-	dir := t.TempDir()
-	certPEM, keyPEM, err := selfSigned([]string{"localhost"}, time.Now())
+	made := t.TempDir()
+	pair, err := certificate.Own(made, []string{"localhost"}, time.Now(), account.ReplaceFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := Config{Listen: "127.0.0.1:0", TLS: "on", CertFile: filepath.Join(dir, "c.pem"), KeyFile: filepath.Join(dir, "k.pem")}
-	if _, err := New(cfg, Parts{State: t.TempDir(), Feed: NewFeed()}); err == nil || !strings.Contains(err.Error(), "web.cert_file") {
+	cfg := Config{Listen: "127.0.0.1:0", TLS: "on", CertFile: filepath.Join(made, "none"), KeyFile: filepath.Join(made, "none")}
+	if _, err := New(cfg, Parts{State: t.TempDir(), Feed: live.NewFeed()}); err == nil || !strings.Contains(err.Error(), "web.cert_file") {
 		t.Errorf("without the files: %v", err)
 	}
-	for path, text := range map[string][]byte{cfg.CertFile: certPEM, cfg.KeyFile: keyPEM} {
-		if err := os.WriteFile(path, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s := newServer(t, cfg, Parts{})
-	block, _ := pem.Decode(certPEM)
-	if want := fingerprint(tls.Certificate{Certificate: [][]byte{block.Bytes}}); s.Fingerprint() != want {
-		t.Errorf("fingerprint %s, want %s", s.Fingerprint(), want)
+	cfg.CertFile, cfg.KeyFile = filepath.Join(made, certificate.CertFile), filepath.Join(made, certificate.KeyFile)
+	if s := newServer(t, cfg, Parts{}); s.Fingerprint() != certificate.Fingerprint(pair) {
+		t.Errorf("fingerprint %s, want %s", s.Fingerprint(), certificate.Fingerprint(pair))
 	}
 }
 
 func TestConfigurationErrorsNameTheKey(t *testing.T) {
-	if err := Default().Validate(); err != nil {
+	if err := (Config{Listen: "127.0.0.1:8420", TLS: "auto"}).Validate(); err != nil {
 		t.Error(err)
 	}
 	err := Config{Listen: "8420", TLS: "yes", CertFile: "x", Hosts: []string{"http://a/"}}.Validate()
@@ -244,8 +185,13 @@ func TestTLSIsAutomaticOffLoopback(t *testing.T) {
 		listen, tls string
 		want        bool
 	}{
-		{"127.0.0.1:8420", "auto", false}, {"localhost:8420", "", false}, {"[::1]:8420", "auto", false}, {":8420", "auto", true}, {"0.0.0.0:1", "", true},
-		{"10.0.0.1:8420", "off", false}, {"127.0.0.1:8420", "on", true},
+		{"127.0.0.1:8420", "auto", false},
+		{"localhost:8420", "", false},
+		{"[::1]:8420", "auto", false},
+		{":8420", "auto", true},
+		{"0.0.0.0:1", "", true},
+		{"10.0.0.1:8420", "off", false},
+		{"127.0.0.1:8420", "on", true},
 	} {
 		if got := (Config{Listen: c.listen, TLS: c.tls}).encrypted(); got != c.want {
 			t.Errorf("%s %s: %v", c.listen, c.tls, got)

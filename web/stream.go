@@ -1,273 +1,38 @@
 package web
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
-	"os"
-	"strconv"
-	"strings"
 	"time"
 
-	"tallyman"
+	"tallyman/web/ask"
+	"tallyman/web/live"
 )
 
-const (
-	mostStreams = 256                    // one more is answered with 503
-	mostResumed = 1000                   // records that a resume reads from the ledger; beyond it the viewer starts again
-	pace        = 250 * time.Millisecond // between two batches: at most four a second
-	heartbeat   = 5 * time.Second        // between two system events
-	patience    = 15 * time.Second       // how long a viewer may take nothing before it is disconnected
-)
+// patience is how long a viewer may take nothing of a stream or an export before it is disconnected.
+const patience = 15 * time.Second
 
-// getStream sends records as they come, as server-sent events (WHATWG HTML, section 9.2). The events are transfer, event, gap, finding, system, `leave`
-// (a transfer no longer matches q) and `resync` (the viewer has missed records: load the lists again).
+// getStream sends records as they come.
 func (s *Server) getStream(w http.ResponseWriter, r *http.Request) error {
-	where, err := s.where(r.URL.Query().Get("q"), s.now())
+	where, err := ask.Where(r.URL.Query().Get("q"), s.parts.Parse, s.now())
 	if err != nil {
 		return err
 	}
-	var last uint64
-	if text := r.URL.Query().Get("last"); text != "" {
-		n, err := limit(text, 0)
-		if err != nil {
-			return err
-		}
-		last = uint64(n)
+	last, err := ask.Limit(r.URL.Query().Get("last"), 0)
+	if err != nil {
+		return err
 	}
 	if r.Method == http.MethodHead {
 		w.Header().Set("Content-Type", "text/event-stream")
 		return nil
 	}
-	sub, ok := s.parts.Feed.subscribe(last)
-	if !ok {
-		return problem(http.StatusServiceUnavailable, "%d live streams are open, which is the most: close a page", mostStreams)
-	}
-	defer s.parts.Feed.unsubscribe(sub)
-	v := &viewer{Server: s, request: r, sub: sub, where: where, to: w, control: http.NewResponseController(w)}
-	err = v.run()
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		s.parts.Feed.tally.slow.Inc()
+	err = s.parts.Feed.Serve(w, r, live.Stream{
+		Where: where, Last: uint64(last), Match: s.parts.Match, Ledger: s.parts.Ledger, System: func() any { return s.system() },
+		Allowed: func() error { _, err := s.who(r); return err }, Now: s.now, Patience: s.patience,
+	})
+	if errors.Is(err, live.ErrFull) {
+		return problem(http.StatusServiceUnavailable, "%v", err)
 	}
 	s.log.Debug("live stream ended", "err", err)
-	return nil
-}
-
-// viewer is one open stream.
-type viewer struct {
-	*Server
-	request *http.Request
-	sub     *subscription
-	where   tallyman.Expr
-	to      io.Writer
-	control *http.ResponseController
-	out     bytes.Buffer
-}
-
-func (v *viewer) run() error {
-	ctx := v.request.Context()
-	h := v.to.(http.ResponseWriter).Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Accel-Buffering", "no") // nginx: do not collect the answer
-	_ = v.control.SetReadDeadline(time.Time{})
-	v.out.WriteString("retry: 2000\n\n")
-	v.putSystem()
-	if err := v.resume(ctx, v.request.Header.Get("Last-Event-ID")); err != nil {
-		return err
-	}
-	if err := v.flush(); err != nil {
-		return err
-	}
-	beat := time.NewTicker(heartbeat)
-	defer beat.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-v.parts.Feed.closed:
-			return nil
-		case <-beat.C:
-			if _, err := v.who(v.request); err != nil {
-				return err
-			}
-			v.putSystem()
-			if err := v.flush(); err != nil {
-				return err
-			}
-		case <-v.sub.wake:
-			if err := v.putBatch(); err != nil {
-				return err
-			}
-			if err := v.flush(); err != nil {
-				return err
-			}
-			if !v.rest(ctx, pace) {
-				return ctx.Err()
-			}
-		}
-	}
-}
-
-// rest waits until the next batch is due.
-func (v *viewer) rest(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-v.parts.Feed.closed:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-func (v *viewer) flush() error {
-	if v.out.Len() == 0 {
-		return nil
-	}
-	// Servers that cannot set a deadline (tests) keep none.
-	_ = v.control.SetWriteDeadline(time.Now().Add(v.patience))
-	_, err := v.to.Write(v.out.Bytes())
-	v.out.Reset()
-	if v.out.Cap() > 1<<20 {
-		v.out = bytes.Buffer{}
-	}
-	if err != nil {
-		return err
-	}
-	return v.control.Flush()
-}
-
-// putBatch writes what is new, only the newest revision of each transfer.
-func (v *viewer) putBatch() error {
-	batch, first, lost := v.parts.Feed.take(v.sub)
-	low := v.parts.Feed.since(v.now())
-	if lost {
-		v.put("resync", v.eventID(first-1, low), []byte(`{"why":"this viewer was too slow"}`))
-	}
-	newest := make(map[tallyman.UUID]int, len(batch))
-	for i, e := range batch {
-		if t, ok := e.record.(*tallyman.Transfer); ok {
-			newest[t.ID] = i
-		}
-	}
-	for i, e := range batch {
-		if t, ok := e.record.(*tallyman.Transfer); ok && newest[t.ID] != i {
-			continue
-		}
-		if err := v.putRecord(e.record, e.encoded, v.eventID(first+uint64(i), low)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// putRecord writes one record. A transfer that does not match is left away, or said to leave the list if an earlier revision may be in it.
-func (v *viewer) putRecord(r tallyman.Record, encoded func() ([]byte, error), id string) error {
-	name := ""
-	switch r := r.(type) {
-	case *tallyman.Transfer:
-		name = "transfer"
-		if v.where != nil && r.Merged.IsZero() && !v.parts.Match(v.where, r) {
-			if r.Rev > 1 {
-				v.put("leave", id, fmt.Appendf(nil, `{"id":%q,"rev":%d}`, r.ID, r.Rev))
-			}
-			return nil
-		}
-	case *tallyman.Event:
-		name = "event"
-	case *tallyman.Gap:
-		name = "gap"
-	case *tallyman.Finding:
-		name = "finding"
-	}
-	line, err := encoded()
-	if err != nil {
-		return fmt.Errorf("encode %s: %w", name, err)
-	}
-	v.put(name, id, line)
-	return nil
-}
-
-func (v *viewer) putSystem() {
-	line, err := json.Marshal(v.system())
-	if err != nil {
-		line = []byte(`{}`)
-	}
-	v.put("system", "", line)
-}
-
-// put writes one event. JSON has no line breaks, so one data line holds it.
-func (v *viewer) put(name, id string, line []byte) {
-	v.out.WriteString("event: " + name + "\n")
-	if id != "" {
-		v.out.WriteString("id: " + id + "\n")
-	}
-	v.out.WriteString("data: ")
-	v.out.Write(line)
-	v.out.WriteString("\n\n")
-}
-
-// eventID names a place: start of the program, number in its ring, and the time from which the ledger holds the rest.
-func (v *viewer) eventID(seq uint64, low time.Time) string {
-	return fmt.Sprintf("%s.%d.%d", v.parts.Feed.boot, seq, low.UnixMicro())
-}
-
-// resume goes on behind the last event that the viewer had: from the ring, or else from the ledger.
-func (v *viewer) resume(ctx context.Context, id string) error {
-	if id == "" {
-		return nil
-	}
-	part := strings.Split(id, ".")
-	if len(part) != 3 {
-		v.put("resync", "", []byte(`{"why":"the Last-Event-ID is none of ours"}`))
-		return nil
-	}
-	seq, errSeq := strconv.ParseUint(part[1], 10, 64)
-	micro, errLow := strconv.ParseInt(part[2], 10, 64)
-	if errSeq != nil || errLow != nil {
-		v.put("resync", "", []byte(`{"why":"the Last-Event-ID is none of ours"}`))
-		return nil
-	}
-	if v.parts.Feed.rewind(v.sub, part[0], seq) {
-		return nil
-	}
-	return v.replay(ctx, time.UnixMicro(micro).UTC())
-}
-
-// replay sends what the ledger holds since then, oldest first. What the ring holds comes after it: a viewer that sees a revision twice drops it.
-func (v *viewer) replay(ctx context.Context, from time.Time) error {
-	ctx, cancel := context.WithTimeout(ctx, v.patience)
-	defer cancel()
-	var found []tallyman.Record
-	for t, err := range v.parts.Ledger.Transfers(ctx, tallyman.Query{From: from, Limit: mostResumed + 1}) {
-		if err != nil {
-			return fmt.Errorf("read transfers: %w", err)
-		}
-		found = append(found, t)
-	}
-	for r, err := range v.parts.Ledger.Events(ctx, tallyman.Query{From: from, Limit: mostResumed + 1}) {
-		if err != nil {
-			return fmt.Errorf("read events: %w", err)
-		}
-		found = append(found, r)
-	}
-	if len(found) > mostResumed {
-		v.put("resync", "", []byte(`{"why":"more has happened than a stream repeats"}`))
-		return nil
-	}
-	place := fmt.Sprintf("%s.%d.%d", v.parts.Feed.boot, 0, from.UnixMicro())
-	for i := len(found) - 1; i >= 0; i-- {
-		r := found[i]
-		if err := v.putRecord(r, func() ([]byte, error) { return json.Marshal(r) }, place); err != nil {
-			return err
-		}
-	}
 	return nil
 }

@@ -72,7 +72,7 @@ func (s *Server) system() System {
 	sys := s.parts.System()
 	sys.Name, sys.Version, sys.Started = s.parts.Name, s.parts.Version, s.started
 	sys.UptimeS = int64(s.now().Sub(s.started) / time.Second)
-	sys.Streams = s.parts.Feed.viewers()
+	sys.Streams = s.parts.Feed.Viewers()
 	if sys.Witnesses == nil {
 		sys.Witnesses = []Witness{}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tallyman"
+	"tallyman/web/ask"
 )
 
 // chunk is how many records an export reads at once: no read transaction of the ledger lives longer than that.
@@ -17,7 +18,7 @@ const chunk = 1000
 
 // getTransfers answers one page, newest first; `next` asks for the page after it and is absent on the last.
 func (s *Server) getTransfers(w http.ResponseWriter, r *http.Request) error {
-	q, err := s.ask(r.URL.Query())
+	q, err := ask.Records(r.URL.Query(), s.parts.Parse, s.now())
 	if err != nil {
 		return err
 	}
@@ -30,7 +31,7 @@ func (s *Server) getTransfers(w http.ResponseWriter, r *http.Request) error {
 		Next      string               `json:"next,omitempty"`
 	}{page, ""}
 	if !next.IsZero() {
-		answer.Next = cursorText(next)
+		answer.Next = ask.Next(next)
 	}
 	writeJSON(w, http.StatusOK, answer)
 	return nil
@@ -56,11 +57,7 @@ func (s *Server) page(ctx context.Context, q tallyman.Query) ([]*tallyman.Transf
 
 // getTransfer answers one record with its evidence, the verdict as a sentence, and what evidence was missing.
 func (s *Server) getTransfer(w http.ResponseWriter, r *http.Request) error {
-	id, err := tallyman.ParseUUID(r.PathValue("id"))
-	if err != nil {
-		return problem(http.StatusBadRequest, "%v", err)
-	}
-	t, err := s.parts.Ledger.Transfer(r.Context(), id)
+	t, err := s.transfer(r)
 	if err != nil {
 		return err
 	}
@@ -70,6 +67,15 @@ func (s *Server) getTransfer(w http.ResponseWriter, r *http.Request) error {
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"transfer": t, "sentence": s.sentence(t), "missing": missing})
 	return nil
+}
+
+// transfer reads the record that the path names.
+func (s *Server) transfer(r *http.Request) (*tallyman.Transfer, error) {
+	id, err := tallyman.ParseUUID(r.PathValue("id"))
+	if err != nil {
+		return nil, problem(http.StatusBadRequest, "%v", err)
+	}
+	return s.parts.Ledger.Transfer(r.Context(), id)
 }
 
 // sentence is the verdict in words, with the hint where there is one.
@@ -86,7 +92,7 @@ func (s *Server) sentence(t *tallyman.Transfer) string {
 
 // every yields all that the filter shows, in chunks, and gives the viewer time as long as it takes something.
 func (s *Server) every(w http.ResponseWriter, r *http.Request, each func(*tallyman.Transfer) error) error {
-	q, err := s.ask(r.URL.Query())
+	q, err := ask.Records(r.URL.Query(), s.parts.Parse, s.now())
 	if err != nil {
 		return err
 	}

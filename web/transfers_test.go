@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 
@@ -121,31 +120,6 @@ func TestQueryErrorCarriesTheCaret(t *testing.T) {
 	if want := "verdict:failed colour:red\n               ^^^^^^"; p.Caret != want {
 		t.Errorf("caret %q, want %q", p.Caret, want)
 	}
-}
-
-func TestTimesMayBeRelative(t *testing.T) {
-	now := begun
-	for text, want := range map[string]string{
-		"now": "2026-03-01T12:00:00Z", "now-90s": "2026-03-01T11:58:30Z", "now-24h": "2026-02-28T12:00:00Z", "now-2w": "2026-02-15T12:00:00Z",
-		"2026-01-31": "2026-01-31T00:00:00Z", "2026-01-31T12:00:00+02:00": "2026-01-31T10:00:00Z",
-	} {
-		got, err := moment("from", text, now)
-		if err != nil || got.Format("2006-01-02T15:04:05Z07:00") != want {
-			t.Errorf("%s: %v, %v", text, got, err)
-		}
-	}
-}
-
-func TestCursorComesBackAsItWas(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		var c tallyman.Cursor
-		copy(c.ID[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "id"))
-		c.At = begun.Add(time.Duration(rapid.Int64Range(-1e12, 1e12).Draw(t, "at")) * time.Microsecond)
-		got, err := parseCursor(cursorText(c))
-		if err != nil || got != c {
-			t.Fatalf("got %v, %v", got, err)
-		}
-	})
 }
 
 func TestExportsHoldExactlyWhatTheFilterShows(t *testing.T) {

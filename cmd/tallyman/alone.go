@@ -10,10 +10,11 @@ import (
 
 	"tallyman/query"
 	"tallyman/web"
+	"tallyman/web/live"
 )
 
 // readAlone serves the API of a ledger without a server, to this process alone, so that there is one way to ask.
-func readAlone(ctx context.Context, state string) (*api, error) {
+func readAlone(ctx context.Context, state string) (*asked, error) {
 	l, err := openLedger(ctx, state, true)
 	if err != nil {
 		return nil, err
@@ -24,7 +25,7 @@ func readAlone(ctx context.Context, state string) (*api, error) {
 	}
 	socket := filepath.Join(dir, "s")
 	s, err := web.New(web.Config{}, web.Parts{
-		Name: "localhost", Version: version(), State: dir, Socket: socket, Ledger: l, Feed: web.NewFeed(), Orders: nobody{}, Books: books{l},
+		Name: "localhost", Version: version(), State: dir, Socket: socket, Ledger: l, Feed: live.NewFeed(), Orders: nobody{}, Books: books{l},
 		Log: slog.New(slog.DiscardHandler), Parse: query.Parse, Match: query.Match, System: func() web.System { return web.System{} },
 	})
 	if err == nil {
@@ -39,8 +40,8 @@ func readAlone(ctx context.Context, state string) (*api, error) {
 		defer close(ended)
 		_ = s.Run(running) // it ends when this command does; what went wrong before is in its answers
 	}()
-	a := dialSocket(socket)
-	return &api{client: a.client, close: func() {
+	a := askSocket(socket)
+	return &asked{a.Client, func() {
 		a.close()
 		stop()
 		<-ended

@@ -44,7 +44,7 @@ func (p *program) dbStatusCommand() *cobra.Command {
 				return p.recount(cmd.Context(), a, recount)
 			}
 			var st sqlite.Status
-			if err := a.get(cmd.Context(), "ledger", nil, &st); err != nil {
+			if err := a.Get(cmd.Context(), "ledger", nil, &st); err != nil {
 				return err
 			}
 			if p.json {
@@ -62,9 +62,9 @@ func (p *program) dbStatusCommand() *cobra.Command {
 }
 
 // recount compares the roll-ups of a day with its records; exit code 3 says that they differ.
-func (p *program) recount(ctx context.Context, a *api, day string) error {
+func (p *program) recount(ctx context.Context, a *asked, day string) error {
 	var r sqlstore.Recount
-	if err := a.get(ctx, "ledger/recount", url.Values{"day": {day}}, &r); err != nil {
+	if err := a.Get(ctx, "ledger/recount", url.Values{"day": {day}}, &r); err != nil {
 		return err
 	}
 	fmt.Fprintf(p.stdout, "%s: %s transfers counted, %d cells of the roll-ups differ\n", day, tallyman.Count(r.Transfers), len(r.Differences))
@@ -139,17 +139,17 @@ func (p *program) dbBackupCommand() *cobra.Command {
 }
 
 // backup writes a copy of the ledger. The file has its name only when it is whole and on stable storage.
-func (a *api) backup(ctx context.Context, to string) error {
-	body, err := a.open(ctx, "POST", "ledger/backup", nil)
+func (a *asked) backup(ctx context.Context, to string) error {
+	body, err := a.Open(ctx, "POST", "ledger/backup", nil)
 	if err != nil {
 		return err
 	}
-	defer body.Close()
+	defer func() { _ = body.Close() }() // it is only read
 	part, err := os.CreateTemp(filepath.Dir(to), ".tallyman-backup-*")
 	if err != nil {
 		return fmt.Errorf("write the copy: %w", err)
 	}
-	defer os.Remove(part.Name())
+	defer func() { _ = os.Remove(part.Name()) }() // the copy has its name by then, or is not wanted
 	_, err = io.Copy(part, body)
 	if err := errors.Join(err, part.Sync(), part.Close()); err != nil {
 		return fmt.Errorf("write the copy: %w", err)
@@ -187,12 +187,12 @@ func (p *program) dbExportCommand() *cobra.Command {
 	return c
 }
 
-func (p *program) copyAnswer(ctx context.Context, a *api, path string, v url.Values) error {
-	body, err := a.open(ctx, "GET", path, v)
+func (p *program) copyAnswer(ctx context.Context, a *asked, path string, v url.Values) error {
+	body, err := a.Open(ctx, "GET", path, v)
 	if err != nil {
 		return err
 	}
-	defer body.Close()
+	defer func() { _ = body.Close() }()
 	if _, err := io.Copy(p.stdout, body); err != nil {
 		return fmt.Errorf("the export broke off: %w", err)
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,13 +9,15 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"tallyman"
-	client "tallyman/client/tftp"
+	"tallyman/cmd/tallyman/demo"
+	"tallyman/cmd/tallyman/terminal"
 	"tallyman/config"
 	"tallyman/source/tftp"
 )
@@ -31,33 +32,6 @@ table of their verdicts. It needs no privileges, and leaves nothing behind.`,
 	}
 }
 
-// act is one scene of the demo: what the client does, and what must be on record afterwards.
-type act struct {
-	title string
-	play  func(context.Context, *stage) error
-	want  []wanted
-}
-
-// wanted is one record that an act must leave.
-type wanted struct {
-	file    string
-	verdict tallyman.Verdict
-	reason  tallyman.Reason
-}
-
-// stage is where the demo plays.
-type stage struct {
-	root   string
-	server netip.AddrPort
-}
-
-func (s *stage) request(name string) client.Request {
-	return client.Request{Host: s.server.Addr().String(), Port: s.server.Port(), Name: name}
-}
-
-// demoGiveUp is how long the demo's server waits for a client that fell silent.
-const demoGiveUp = time.Second
-
 // demo plays all acts and prints the table.
 func (p *program) demo(ctx context.Context) (err error) {
 	dir, err := os.MkdirTemp("", "tallyman-demo-")
@@ -66,17 +40,17 @@ func (p *program) demo(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	root := filepath.Join(dir, "root")
-	if err := setScene(root); err != nil {
+	if err := demo.SetScene(root); err != nil {
 		return err
 	}
 	cfg := config.Defaults()
 	cfg.Log.Level, cfg.Web.Listen = "error", ""
 	cfg.Serve.TFTP.Listen, cfg.Serve.TFTP.Root, cfg.Serve.TFTP.MinFree = "127.0.0.1:0", root, config.Free{}
-	cfg.Serve.TFTP.GiveUp, cfg.Drain = config.Duration(demoGiveUp), config.Duration(2*time.Second)
+	cfg.Serve.TFTP.GiveUp, cfg.Drain = config.Duration(demo.GiveUp), config.Duration(2*time.Second)
 	quiet := *p
 	quiet.state, quiet.stdout = filepath.Join(dir, "state"), io.Discard
 	h, err := quiet.open(ctx, cfg, func() (config.Config, error) { return cfg, nil }, func(ctx context.Context, h *house) ([]source, error) {
-		return openTFTPWith(ctx, h, func(v *served) tftp.Files { return &narrow{served: v, folder: "tiny/", room: 64 << 10} })
+		return openTFTPWith(ctx, h, func(v *served) tftp.Files { return &narrow{served: v, folder: demo.Tiny + "/", room: demo.Room} })
 	})
 	if err != nil {
 		return err
@@ -86,69 +60,36 @@ func (p *program) demo(ctx context.Context) (err error) {
 	go func() { ended <- h.run(ran) }()
 	defer func() { stop(); err = errors.Join(err, <-ended) }()
 
-	s := &stage{root: root, server: h.sources[0].addrs()[0]}
-	fmt.Fprintf(p.stdout, "A TFTP server runs on %s. Real clients now talk to it:\n\n", s.server)
-	for i, a := range acts {
-		fmt.Fprintf(p.stdout, "%2d  %s\n", i+1, a.title)
-		if err := a.play(ctx, s); err != nil {
+	s := &demo.Stage{Server: h.sources[0].addrs()[0]}
+	fmt.Fprintf(p.stdout, "A TFTP server runs on %s. Real clients now talk to it:\n\n", s.Server)
+	for i, a := range demo.Acts() {
+		fmt.Fprintf(p.stdout, "%2d  %s\n", i+1, a.Title)
+		if err := a.Play(ctx, s); err != nil {
 			return fmt.Errorf("act %d: %w", i+1, err)
 		}
 	}
 	return p.curtain(ctx, h.state)
 }
 
-// setScene makes the files that the acts ask for.
-func setScene(root string) error {
-	if err := os.MkdirAll(filepath.Join(root, "pxelinux.cfg"), 0o755); err != nil {
-		return fmt.Errorf("prepare the demo: %w", err)
-	}
-	if err := os.Mkdir(filepath.Join(root, "tiny"), 0o755); err != nil {
-		return fmt.Errorf("prepare the demo: %w", err)
-	}
-	for name, content := range map[string][]byte{
-		"hello.txt": []byte("Hello. Who took this file, and did it arrive?\n"), "firmware.bin": pattern(8 << 20), "image.bin": pattern(100_000),
-		"pxelinux.cfg/default": []byte("default linux\n"),
-	} {
-		if err := os.WriteFile(filepath.Join(root, name), content, 0o644); err != nil {
-			return fmt.Errorf("prepare the demo: %w", err)
-		}
-	}
-	return nil
-}
-
-// pattern is content that differs in every block.
-func pattern(n int) []byte {
-	b := make([]byte, n)
-	x := uint32(2463534242)
-	for i := range b {
-		x ^= x << 13
-		x ^= x >> 17
-		x ^= x << 5
-		b[i] = byte(x)
-	}
-	return b
-}
-
 // curtain waits until every act has its record, then prints the table. It fails when a verdict is not the one that the act must have.
 func (p *program) curtain(ctx context.Context, state string) error {
-	a := dialSocket(socketPath(state))
+	a := askSocket(socketPath(state))
 	defer a.close()
-	var want []wanted
-	for _, act := range acts {
-		want = append(want, act.want...)
+	var want []demo.Record
+	for _, act := range demo.Acts() {
+		want = append(want, act.Want...)
 	}
 	all, err := awaitRecords(ctx, a, len(want))
 	if err != nil {
 		return err
 	}
-	rows, wrong := make([][]string, 0, len(all)), 0
-	left := map[wanted]int{}
+	s, rows, wrong := terminal.On(p.stdout), make([][]string, 0, len(all)), 0
+	left := map[demo.Record]int{}
 	for _, w := range want {
 		left[w]++
 	}
-	for i := len(all) - 1; i >= 0; i-- {
-		t := all[i]
-		if key := (wanted{t.Name, t.Judgement.Verdict, t.Judgement.Reason}); left[key] > 0 {
+	for _, t := range slices.Backward(all) {
+		if key := (demo.Record{File: t.Name, Verdict: t.Judgement.Verdict, Reason: t.Judgement.Reason}); left[key] > 0 {
 			left[key]--
 		} else {
 			wrong++
@@ -157,14 +98,14 @@ func (p *program) curtain(ctx context.Context, state string) error {
 		if strings.Contains(t.Details, `"search":`) {
 			reason += ", boot search"
 		}
-		rows = append(rows, []string{p.painted(t.Judgement.Verdict, 0), t.Op.String(), t.File(), amount(t.Bytes), reason, t.Judgement.Reason.Because()})
+		rows = append(rows, []string{s.Verdict(t.Judgement.Verdict, 0), t.Op.String(), t.File(), terminal.Amount(t.Bytes), reason, t.Judgement.Reason.Because()})
 	}
 	fmt.Fprintln(p.stdout)
-	columns(p.stdout, []string{"VERDICT", "OP", "FILE", "BYTES", "REASON", "BECAUSE"}, rows, 3)
+	s.Table([]string{"VERDICT", "OP", "FILE", "BYTES", "REASON", "BECAUSE"}, rows, 3)
 	for w, n := range left {
 		if n > 0 {
 			wrong++
-			fmt.Fprintf(p.stderr, "missing: %s %s of “%s”\n", w.verdict, w.reason, tallyman.Escape(w.file))
+			fmt.Fprintf(p.stderr, "missing: %s %s of “%s”\n", w.Verdict, w.Reason, tallyman.Escape(w.File))
 		}
 	}
 	if wrong > 0 {
@@ -175,14 +116,14 @@ func (p *program) curtain(ctx context.Context, state string) error {
 }
 
 // awaitRecords follows the live stream until so many transfers have ended, then lists them.
-func awaitRecords(ctx context.Context, a *api, n int) ([]*tallyman.Transfer, error) {
+func awaitRecords(ctx context.Context, a *asked, n int) ([]*tallyman.Transfer, error) {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		var pg page
-		if err := a.get(ctx, "transfers", url.Values{"limit": {"1000"}}, &pg); err != nil {
+		if err := a.Get(ctx, "transfers", url.Values{"limit": {"1000"}}, &pg); err != nil {
 			return nil, err
 		}
 		ended := 0
@@ -229,6 +170,3 @@ func (u *narrowUpload) Write(p []byte) (int, error) {
 	}
 	return u.Upload.Write(p)
 }
-
-// content is a reader of so many bytes.
-func content(n int) io.Reader { return bytes.NewReader(pattern(n)) }

@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -18,6 +17,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"tallyman"
+	"tallyman/cmd/tallyman/terminal"
+	"tallyman/tree/reserved"
 )
 
 // diffMost bounds the size of a file that is compared line by line, in bytes.
@@ -49,10 +50,10 @@ func (p *program) diffCommand() *cobra.Command {
 }
 
 // storedAs returns the path under which the newest upload of a name was stored.
-func (a *api) storedAs(ctx context.Context, name string) (string, error) {
+func (a *asked) storedAs(ctx context.Context, name string) (string, error) {
 	var pg page
 	for _, name := range []string{name, unescape(name)} {
-		if err := a.get(ctx, "transfers", url.Values{"q": {"op:put outcome:success file:" + quoted(name)}, "limit": {"1"}}, &pg); err != nil {
+		if err := a.Get(ctx, "transfers", url.Values{"q": {"op:put outcome:success file:" + quoted(name)}, "limit": {"1"}}, &pg); err != nil {
 			return "", err
 		}
 		if len(pg.Transfers) > 0 {
@@ -65,21 +66,18 @@ func (a *api) storedAs(ctx context.Context, name string) (string, error) {
 	return pg.Transfers[0].Path, nil
 }
 
-// keptStamp is the time that room tree appends to the name of a kept version.
-var keptStamp = regexp.MustCompile(`^-\d{4}-\d{2}-\d{2}-\d{2}-\d{2}-\d{2}-\d{3}$`)
-
 // newestKept finds the newest old version of a stored file: below .kept in its folder or in one above it.
 func newestKept(path string) (string, error) {
 	base := filepath.Base(path)
 	for dir, below := filepath.Dir(path), "."; ; {
-		shelf := filepath.Join(dir, ".kept", below)
+		shelf := filepath.Join(dir, reserved.Kept, below)
 		entries, err := os.ReadDir(shelf)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return "", fmt.Errorf("look for old versions: %w", err)
 		}
 		var found []string
 		for _, e := range entries {
-			if rest, ok := strings.CutPrefix(e.Name(), base); ok && keptStamp.MatchString(rest) {
+			if reserved.IsVersion(e.Name(), base) {
 				found = append(found, e.Name())
 			}
 		}
@@ -115,14 +113,7 @@ func (p *program) diff(before, after string) error {
 	}
 	text := string(diff.Diff(tallyman.Escape(before), old, tallyman.Escape(after), now))
 	for line := range strings.Lines(text) {
-		line = escapeLine(strings.TrimSuffix(line, "\n"))
-		switch {
-		case p.colour() && strings.HasPrefix(line, "+"):
-			line = "\x1b[32m" + line + "\x1b[0m"
-		case p.colour() && strings.HasPrefix(line, "-"):
-			line = "\x1b[31m" + line + "\x1b[0m"
-		}
-		fmt.Fprintln(p.stdout, line)
+		terminal.On(p.stdout).Changed(escapeLine(strings.TrimSuffix(line, "\n")))
 	}
 	return &coded{exitFound, errors.New("")}
 }
@@ -141,7 +132,7 @@ func readBounded(path string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compare: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it is only read
 	b, err := io.ReadAll(io.LimitReader(f, diffMost+1))
 	if err != nil {
 		return nil, fmt.Errorf("compare: %w", err)

@@ -8,12 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
 	"tallyman"
+	"tallyman/client/api"
+	"tallyman/tree/reserved"
 	"tallyman/web"
 )
 
@@ -81,8 +82,8 @@ func (p *program) examine(cmd *cobra.Command, file string, args []string) []chec
 	if err != nil {
 		return append(all, check{Name: "state folder", Says: err.Error(), Remedy: "name one with --state DIR"})
 	}
-	if answers(socketPath(state)) != nil { // a server that runs has the port itself
-		all = append(all, checkPort(string(cfg.Serve.TFTP.Listen)))
+	if api.Answers(cmd.Context(), socketPath(state)) != nil { // a server that runs has the port itself
+		all = append(all, checkPort(cmd.Context(), string(cfg.Serve.TFTP.Listen)))
 	}
 	all = append(all, checkBuffer(), checkFiles(), checkState(state))
 	return append(all, p.checkServer(cmd.Context(), state)...)
@@ -100,10 +101,13 @@ func checkServed(root string) check {
 		if seen++; seen > 20000 {
 			return filepath.SkipAll
 		}
-		if d.IsDir() && d.Name() == ".kept" {
-			return filepath.SkipDir
+		if reserved.Is(d.Name()) {
+			if d.IsDir() {
+				return filepath.SkipDir
+			}
+			return nil
 		}
-		if info, err := d.Info(); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o004 == 0 && !strings.HasPrefix(d.Name(), ".tallyman-") {
+		if info, err := d.Info(); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o004 == 0 {
 			hidden = append(hidden, path)
 		}
 		return nil
@@ -121,13 +125,13 @@ func checkServed(root string) check {
 }
 
 // checkPort tries the request port.
-func checkPort(listen string) check {
+func checkPort(ctx context.Context, listen string) check {
 	c := check{Name: "request port", Fine: true, Says: listen + " can be bound"}
 	if listen == "" {
 		c.Says = "TFTP is switched off"
 		return c
 	}
-	l, err := net.ListenPacket("udp", listen)
+	l, err := new(net.ListenConfig).ListenPacket(ctx, "udp", listen)
 	if err == nil {
 		_ = l.Close()
 		return c
@@ -207,13 +211,13 @@ func checkState(state string) check {
 
 // checkServer asks a running server how its parts are.
 func (p *program) checkServer(ctx context.Context, state string) []check {
-	if answers(socketPath(state)) != nil {
+	if api.Answers(ctx, socketPath(state)) != nil {
 		return []check{{Name: "server", Fine: true, Says: "none runs on this state folder"}}
 	}
-	a := dialSocket(socketPath(state))
+	a := askSocket(socketPath(state))
 	defer a.close()
 	var sys web.System
-	if err := a.get(ctx, "system", nil, &sys); err != nil {
+	if err := a.Get(ctx, "system", nil, &sys); err != nil {
 		return []check{{Name: "server", Says: err.Error(), Remedy: "look at its log"}}
 	}
 	all := []check{{Name: "server", Fine: true, Says: fmt.Sprintf("%s, version %s, backlog %d", sys.Name, sys.Version, sys.Backlog)}}

@@ -44,7 +44,7 @@ func (o *output) Write(p []byte) (int, error) {
 
 func (o *output) String() string {
 	if b := o.text.Load(); b != nil {
-		return string(b.Bytes())
+		return b.String()
 	}
 	return ""
 }
@@ -232,7 +232,7 @@ func TestStateThatWasLostOrRestoredIsSaidAndCountsNothingTwice(t *testing.T) {
 			if logged != "" && !strings.Contains(w.log.String(), logged) {
 				t.Errorf("%s: the log does not say %q: %s", what, logged, w.log)
 			}
-			a := dialSocket(socketPath(state))
+			a := askSocket(socketPath(state))
 			if _, err := awaitRecords(t.Context(), a, want["a"]+want["b"]+1); err != nil {
 				t.Errorf("%s: %v", what, err)
 			}

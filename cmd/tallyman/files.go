@@ -88,8 +88,7 @@ func (v *served) Create(name tallyman.Name, announced int64, _ netip.Addr) (tftp
 
 // refused hands the reason of the tree on to the server.
 func refused(err error) error {
-	var r *tree.Refusal
-	if errors.As(err, &r) {
+	if r, ok := errors.AsType[*tree.Refusal](err); ok {
 		return &tftp.Refusal{Reason: r.Reason, Text: r.Text}
 	}
 	return err

@@ -16,6 +16,7 @@ import (
 
 	"tallyman"
 	client "tallyman/client/tftp"
+	"tallyman/cmd/tallyman/terminal"
 )
 
 // transferFlags are what get and put let one choose.
@@ -93,7 +94,7 @@ func (p *program) get(ctx context.Context, r client.Request, to string, force bo
 	if err != nil {
 		return fmt.Errorf("store the file: %w", err)
 	}
-	defer os.Remove(tmp.Name())
+	defer func() { _ = os.Remove(tmp.Name()) }() // the file has its name by then, or is not wanted
 	result, err := client.Get(ctx, r, tmp, p.progress("get"))
 	if err == nil {
 		err = errors.Join(tmp.Chmod(0o644), tmp.Sync())
@@ -147,7 +148,7 @@ func (p *program) put(ctx context.Context, r client.Request, file string) error 
 		if err != nil {
 			return fmt.Errorf("read the file to send: %w", err)
 		}
-		defer f.Close()
+		defer func() { _ = f.Close() }() // it is only read
 		st, err := f.Stat()
 		if err != nil {
 			return fmt.Errorf("read the file to send: %w", err)
@@ -189,36 +190,14 @@ func (p *program) reportTo(w io.Writer, r client.Request, result client.Result, 
 		rate = fmt.Sprintf(", %.1f MB/s", float64(result.Bytes)/s/1e6)
 	}
 	fmt.Fprintf(w, "%s  %s  %s bytes in %s%s\n%s  %s\n",
-		p.painted(result.Verdict, 0), tallyman.Escape(r.Name), tallyman.Count(result.Bytes), result.Took.Round(100*time.Microsecond), rate, result.Digest, result.Reason)
+		terminal.On(p.stdout).Verdict(result.Verdict, 0), tallyman.Escape(r.Name), tallyman.Count(result.Bytes), result.Took.Round(100*time.Microsecond), rate, result.Digest, result.Reason)
 	return nil
 }
 
-// progressEvery is how often the bar is drawn.
-const progressEvery = 100 * time.Millisecond
-
 // progress draws a bar on standard error while a person looks at it.
 func (p *program) progress(what string) client.Progress {
-	if !isTerminal(p.stderr) || p.json {
+	if !terminal.IsTerminal(p.stderr) || p.json {
 		return nil
 	}
-	var drawn time.Time
-	begun := time.Now()
-	return func(done, total int64) {
-		now := time.Now()
-		last := done == total
-		if now.Sub(drawn) < progressEvery && !last {
-			return
-		}
-		drawn = now
-		rate := float64(done) / max(now.Sub(begun).Seconds(), 0.001) / 1e6
-		bar := ""
-		if total > 0 {
-			full := int(min(30, done*30/total))
-			bar = fmt.Sprintf("[%s%s] %3d%% ", strings.Repeat("=", full), strings.Repeat(" ", 30-full), min(100, done*100/total))
-		}
-		fmt.Fprintf(p.stderr, "\r\x1b[K%s %s%s bytes  %.1f MB/s", what, bar, tallyman.Count(done), rate)
-		if last {
-			fmt.Fprint(p.stderr, "\r\x1b[K")
-		}
-	}
+	return terminal.Progress(p.stderr, what)
 }

@@ -20,6 +20,7 @@ import (
 	"tallyman/query"
 	"tallyman/spool"
 	"tallyman/web"
+	"tallyman/web/live"
 )
 
 // house is a running program: everything that serve and drop open, in the order in which it is opened.
@@ -35,7 +36,7 @@ type house struct {
 	spool   *spool.Spool
 	outbox  *spool.Spool
 	ledger  *sqlite.Ledger
-	feed    *web.Feed
+	feed    *live.Feed
 	pipe    *pipe.Pipe
 	web     *web.Server
 	sources []source
@@ -103,7 +104,7 @@ func (h *house) openBooks(ctx context.Context) (err error) {
 			return fmt.Errorf("open outbox: %w", err)
 		}
 	}
-	h.feed = web.NewFeed()
+	h.feed = live.NewFeed()
 	h.pipe, err = pipe.Start(ctx, pipe.Parts{
 		Host: h.name(), Spool: h.spool, Ledger: h.ledger, Feed: h.feed, Outbox: h.outbox, Sinks: written(h.sinks),
 		Orphan: func(t *tallyman.Transfer) tallyman.Evidence { return orphan(h.name(), t, time.Now()) },

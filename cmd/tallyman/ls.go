@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -14,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tallyman"
+	"tallyman/cmd/tallyman/terminal"
 )
 
 const queryHelp = `The query is made of words: verdict:failed client:10.20.0.0/16 file:*.cfg size:>1MiB took:<2s -op:get
@@ -61,7 +63,7 @@ func (p *program) lsCommand() *cobra.Command {
 }
 
 // list prints pages until there are enough.
-func (p *program) list(ctx context.Context, a *api, v url.Values, limit int) error {
+func (p *program) list(ctx context.Context, a *asked, v url.Values, limit int) error {
 	var all []*tallyman.Transfer
 	for most := limit; ; most = limit - len(all) {
 		size := 1000
@@ -70,7 +72,7 @@ func (p *program) list(ctx context.Context, a *api, v url.Values, limit int) err
 		}
 		v.Set("limit", strconv.Itoa(size))
 		var pg page
-		if err := a.get(ctx, "transfers", v, &pg); err != nil {
+		if err := a.Get(ctx, "transfers", v, &pg); err != nil {
 			return err
 		}
 		if p.json {
@@ -99,13 +101,14 @@ func (p *program) list(ctx context.Context, a *api, v url.Values, limit int) err
 
 // transfers prints a table.
 func (p *program) transfers(all []*tallyman.Transfer) {
-	rows := make([][]string, len(all))
+	s, rows := terminal.On(p.stdout), make([][]string, len(all))
 	for i, t := range all {
 		rows[i] = []string{
-			local(t.Start), p.painted(t.Judgement.Verdict, 0), string(t.Judgement.Reason), t.Op.String(), clientOf(t), amount(t.Bytes), took(t), t.File(),
+			terminal.Local(t.Start), s.Verdict(t.Judgement.Verdict, 0), string(t.Judgement.Reason), t.Op.String(),
+			terminal.Client(t), terminal.Amount(t.Bytes), terminal.Took(t), t.File(),
 		}
 	}
-	columns(p.stdout, []string{"START", "VERDICT", "REASON", "OP", "CLIENT", "BYTES", "TOOK", "FILE"}, rows, 5, 6)
+	s.Table([]string{"START", "VERDICT", "REASON", "OP", "CLIENT", "BYTES", "TOOK", "FILE"}, rows, 5, 6)
 }
 
 func (p *program) jsonLine(v any) error {
@@ -123,7 +126,7 @@ func (p *program) tailCommand() *cobra.Command {
 		Use: "tail [QUERY]", Short: "transfers as they happen", Long: "Shows the newest transfers, then each as it happens, until Ctrl-C.\n\n" + queryHelp,
 		Example: "  tallyman tail\n  tallyman tail -n 0 verdict:failed --json",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			a, err := p.reach()
+			a, err := p.reach(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -132,11 +135,11 @@ func (p *program) tailCommand() *cobra.Command {
 			if last > 0 {
 				v.Set("last", strconv.Itoa(last))
 			}
-			body, err := a.open(cmd.Context(), "GET", "stream", v)
+			body, err := a.Open(cmd.Context(), "GET", "stream", v)
 			if err != nil {
 				return err
 			}
-			defer body.Close()
+			defer func() { _ = body.Close() }() // it is only read
 			err = p.follow(body)
 			if cmd.Context().Err() != nil {
 				return nil
@@ -171,7 +174,7 @@ func (p *program) follow(body io.Reader) error {
 	if err := in.Err(); err != nil {
 		return &coded{exitUnreachable, fmt.Errorf("the stream broke: %w", err)}
 	}
-	return &coded{exitUnreachable, fmt.Errorf("the server closed the stream")}
+	return &coded{exitUnreachable, errors.New("the server closed the stream")}
 }
 
 // followed prints one event's transfers: one object, or a list of them.
@@ -194,7 +197,7 @@ func (p *program) followed(data []byte) error {
 			continue
 		}
 		fmt.Fprintf(p.stdout, "%s  %s  %-3s  %-15s  %12s  %10s  %s\n",
-			local(t.Start), p.painted(t.Judgement.Verdict, 12), t.Op, clientOf(t), amount(t.Bytes), took(t), t.File())
+			terminal.Local(t.Start), terminal.On(p.stdout).Verdict(t.Judgement.Verdict, 12), t.Op, terminal.Client(t), terminal.Amount(t.Bytes), terminal.Took(t), t.File())
 	}
 	return nil
 }
@@ -227,7 +230,7 @@ func (p *program) eventsCommand() *cobra.Command {
 }
 
 // events asks for events, gaps and findings, which the API lists apart, and puts them into one order, newest first.
-func (a *api) events(ctx context.Context, v url.Values) ([]json.RawMessage, error) {
+func (a *asked) events(ctx context.Context, v url.Values) ([]json.RawMessage, error) {
 	type row struct {
 		at   string
 		line json.RawMessage
@@ -235,7 +238,7 @@ func (a *api) events(ctx context.Context, v url.Values) ([]json.RawMessage, erro
 	var rows []row
 	for _, kind := range []string{"events", "gaps", "findings"} {
 		var answer map[string]json.RawMessage
-		if err := a.get(ctx, kind, v, &answer); err != nil {
+		if err := a.Get(ctx, kind, v, &answer); err != nil {
 			return nil, err
 		}
 		var list []json.RawMessage
@@ -275,7 +278,7 @@ func (p *program) events(list []json.RawMessage) error {
 		}
 		switch e := r.(type) {
 		case *tallyman.Event:
-			rows = append(rows, []string{local(e.At), e.Kind, e.Host, e.Witness, e.Text})
+			rows = append(rows, []string{terminal.Local(e.At), e.Kind, e.Host, e.Witness, e.Text})
 		case *tallyman.Gap:
 			text := e.Why
 			if blind := e.To.Sub(e.From); blind > 0 {
@@ -284,9 +287,9 @@ func (p *program) events(list []json.RawMessage) error {
 			if e.Lost >= 0 {
 				text += ", lost " + tallyman.Count(e.Lost)
 			}
-			rows = append(rows, []string{local(e.To), "gap", e.Host, e.Witness, text})
+			rows = append(rows, []string{terminal.Local(e.To), "gap", e.Host, e.Witness, text})
 		case *tallyman.Finding:
-			rows = append(rows, []string{local(e.At), "finding", "", e.Rule, e.Severity.String() + ": " + e.Why})
+			rows = append(rows, []string{terminal.Local(e.At), "finding", "", e.Rule, e.Severity.String() + ": " + e.Why})
 		}
 	}
 	if p.json {
@@ -296,6 +299,6 @@ func (p *program) events(list []json.RawMessage) error {
 		fmt.Fprintln(p.stderr, "No event fits.")
 		return nil
 	}
-	columns(p.stdout, []string{"AT", "KIND", "HOST", "WITNESS", "TEXT"}, rows)
+	terminal.On(p.stdout).Table([]string{"AT", "KIND", "HOST", "WITNESS", "TEXT"}, rows)
 	return nil
 }

@@ -62,7 +62,7 @@ func waitReady(ts *testscript.TestScript, _ bool, args []string) {
 
 // settled waits until so many transfers have ended.
 func settled(ts *testscript.TestScript, _ bool, args []string) {
-	a := dialSocket(socketPath(ts.Getenv("TALLYMAN_STATE")))
+	a := askSocket(socketPath(ts.Getenv("TALLYMAN_STATE")))
 	defer a.close()
 	n := 0
 	for _, digit := range args[0] {

@@ -132,12 +132,12 @@ func (p *program) stopCommand() *cobra.Command {
 		Use: "stop", Short: "let running transfers end, write everything, and stop the server", Args: cobra.NoArgs,
 		Example: "  tallyman stop\n  tallyman stop --state ./state",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			a, err := p.reach()
+			a, err := p.reach(cmd.Context())
 			if err != nil {
 				return err
 			}
 			defer a.close()
-			if err := a.ask(cmd.Context(), "POST", "stop", nil, nil); err != nil {
+			if err := a.Post(cmd.Context(), "stop", nil); err != nil {
 				return err
 			}
 			fmt.Fprintln(p.stdout, "The server drains: running transfers may end, then it stops.")
@@ -152,7 +152,7 @@ func (p *program) reloadCommand() *cobra.Command {
 		Long:    "Reads the configuration again. If it is invalid, the old one stands. Keys that need a restart are named.",
 		Example: "  tallyman reload",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			a, err := p.reach()
+			a, err := p.reach(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -160,7 +160,7 @@ func (p *program) reloadCommand() *cobra.Command {
 			var answer struct {
 				Restart []string `json:"need_restart"`
 			}
-			if err := a.ask(cmd.Context(), "POST", "reload", nil, &answer); err != nil {
+			if err := a.Post(cmd.Context(), "reload", &answer); err != nil {
 				return err
 			}
 			if len(answer.Restart) > 0 {

@@ -13,11 +13,15 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"tallyman/web/account"
+	"tallyman/web/certificate"
+	"tallyman/web/socket"
 )
 
 // stateContent is what this program makes in the state folder, as patterns: nothing else there is given away.
 var stateContent = []string{
-	"web-accounts.json", "web-cert.pem", "web-key.pem", "tallyman.sock", asideFile, lockFile, ledgerFile, ledgerFile + "-*",
+	account.File, certificate.CertFile, certificate.KeyFile, socket.Name, asideFile, lockFile, ledgerFile, ledgerFile + "-*",
 	spoolDir, spoolDir + "/*", outboxDir, outboxDir + "/*",
 }
 
@@ -162,7 +166,7 @@ func giveOne(to owner, path string) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }() // only to name the file
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return err

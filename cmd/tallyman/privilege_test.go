@@ -108,14 +108,14 @@ func TestServerThatRootStartedServesAsTheOwnerOfTheRoot(t *testing.T) {
 			}
 		}
 		s.put(t, "router-confg", "hostname r"+strconv.Itoa(run))
-		a := dialSocket(s.where.Socket)
+		a := askSocket(s.where.Socket)
 		if _, err := awaitRecords(t.Context(), a, run+1); err != nil {
 			t.Fatalf("its record: %v", err)
 		}
-		if err := a.ask(t.Context(), "POST", "reload", nil, nil); err != nil {
+		if err := a.Post(t.Context(), "reload", nil); err != nil {
 			t.Errorf("reload: %v: %s", err, s.out.String())
 		}
-		if err := a.ask(t.Context(), "POST", "stop", nil, nil); err != nil {
+		if err := a.Post(t.Context(), "stop", nil); err != nil {
 			t.Errorf("stop: %v", err)
 		}
 		a.close()
@@ -144,7 +144,7 @@ func TestServerThatRootStartedServesAsTheOwnerOfTheRoot(t *testing.T) {
 // ordinaryFolder is a folder of an ordinary user that this user can reach.
 func ordinaryFolder(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "tallyman-someone-")
+	dir, err := os.MkdirTemp("", "tallyman-someone-") //nolint:usetesting // t.TempDir lies in a folder that root alone may enter
 	if err != nil {
 		t.Fatal(err)
 	}

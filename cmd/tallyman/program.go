@@ -5,14 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
-	"tallyman/web"
+	"tallyman/client/api"
+	"tallyman/web/socket"
 )
 
 // Exit codes (design section 6).
@@ -60,13 +61,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	if err == nil {
 		return exitFine
 	}
-	var c *coded
-	code := exitFailed
-	if errors.As(err, &c) {
-		code = c.code
-	} else if isUsage(err) {
-		code = exitUsage
-	}
+	code := codeOf(err)
 	if text := err.Error(); text != "" {
 		fmt.Fprintln(p.stderr, "tallyman: "+text)
 		if code == exitUsage {
@@ -74,6 +69,22 @@ func (p *program) run(ctx context.Context, args []string) int {
 		}
 	}
 	return code
+}
+
+// codeOf is the exit code that an error asks for.
+func codeOf(err error) int {
+	if c, ok := errors.AsType[*coded](err); ok {
+		return c.code
+	}
+	answer, ok := errors.AsType[*api.Error](err)
+	switch {
+	case errors.Is(err, api.ErrUnreachable):
+		return exitUnreachable
+	case ok && answer.Status == http.StatusBadRequest, isUsage(err):
+		return exitUsage
+	default:
+		return exitFailed
+	}
 }
 
 // group makes a command that only holds others: alone it shows its help, and a word that is none of them is a mistake.
@@ -187,19 +198,4 @@ func runtimeFolder() string {
 	return os.TempDir()
 }
 
-func socketPath(state string) string { return web.SocketPath(state, runtimeFolder()) }
-
-// isTerminal reports whether a person reads along.
-func isTerminal(w any) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
-}
-
-// colour reports whether text may be coloured (no-color.org).
-func (p *program) colour() bool {
-	return isTerminal(p.stdout) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
-}
+func socketPath(state string) string { return socket.Path(state, runtimeFolder()) }

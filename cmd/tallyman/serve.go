@@ -126,7 +126,7 @@ func (p *program) serve(ctx context.Context, cfg config.Config, again func() (co
 		if err := forgetReady(f.ready); err != nil {
 			return nil, err
 		}
-		note := fallBack(&h.cfg)
+		note := fallBack(ctx, &h.cfg)
 		if note != "" {
 			notes = append(notes, note)
 		}
@@ -143,7 +143,7 @@ func (p *program) serve(ctx context.Context, cfg config.Config, again func() (co
 }
 
 // fallBack changes the default port 69 to 6969 when it cannot be had, and says why and who holds it. A port that was asked for stays.
-func fallBack(cfg *config.Config) string {
+func fallBack(ctx context.Context, cfg *config.Config) string {
 	c := &cfg.Serve.TFTP
 	if cfg.Given("serve.tftp.listen") || c.Listen == "" {
 		return ""
@@ -152,7 +152,7 @@ func fallBack(cfg *config.Config) string {
 	if err != nil {
 		return ""
 	}
-	l, err := net.ListenPacket("udp", string(c.Listen))
+	l, err := new(net.ListenConfig).ListenPacket(ctx, "udp", string(c.Listen))
 	if err == nil {
 		_ = l.Close()
 		return ""

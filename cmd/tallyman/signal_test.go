@@ -74,7 +74,7 @@ func TestSignalsThatAreNoOrderToEndLetTheServerRun(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	a := dialSocket(s.where.Socket)
+	a := askSocket(s.where.Socket)
 	defer a.close()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -84,7 +84,7 @@ func TestSignalsThatAreNoOrderToEndLetTheServerRun(t *testing.T) {
 				Text string `json:"text"`
 			} `json:"events"`
 		}
-		if err := a.get(t.Context(), "events", nil, &answer); err != nil {
+		if err := a.Get(t.Context(), "events", nil, &answer); err != nil {
 			t.Fatalf("it does not answer: %v: %s", err, s.out.String())
 		}
 		for _, e := range answer.Raw {

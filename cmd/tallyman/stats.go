@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tallyman"
+	"tallyman/cmd/tallyman/terminal"
 )
 
 // statsBy is what transfers can be counted by.
@@ -39,11 +40,11 @@ func (p *program) statsCommand() *cobra.Command {
 	return c
 }
 
-func (p *program) stats(cmd *cobra.Command, a *api, v url.Values, by string) error {
+func (p *program) stats(cmd *cobra.Command, a *asked, v url.Values, by string) error {
 	var answer struct {
 		Rows []tallyman.Stat `json:"stats"`
 	}
-	if err := a.get(cmd.Context(), "stats", v, &answer); err != nil {
+	if err := a.Get(cmd.Context(), "stats", v, &answer); err != nil {
 		return err
 	}
 	if p.json {
@@ -81,6 +82,6 @@ func (p *program) stats(cmd *cobra.Command, a *api, v url.Values, by string) err
 		fmt.Fprintln(p.stderr, "Nothing was counted in that time.")
 		return nil
 	}
-	columns(p.stdout, head, rows, right...)
+	terminal.On(p.stdout).Table(head, rows, right...)
 	return nil
 }

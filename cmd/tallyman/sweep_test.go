@@ -44,8 +44,9 @@ func victim() {
 		return nil
 	}}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
-	os.Exit(p.run(ctx, os.Args[2:]))
+	code := p.run(ctx, os.Args[2:])
+	stop()
+	os.Exit(code)
 }
 
 // TestKillAtEachOperationLosesNothingAcknowledged kills a server before each file operation of its start, of an upload and of its end.
@@ -126,8 +127,7 @@ func newSwept(t *testing.T, n int, old []byte) *swept {
 		<-dead
 	}
 	err = cmd.Wait()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		status, _ := exit.Sys().(syscall.WaitStatus)
 		s.died = status.Signaled() && status.Signal() == syscall.SIGKILL
 	}
@@ -143,7 +143,7 @@ func newSwept(t *testing.T, n int, old []byte) *swept {
 // inMemory is a folder where a sync costs nothing: what a kill leaves is the same there.
 func inMemory(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "tallyman-sweep-")
+	dir, err := os.MkdirTemp("/dev/shm", "tallyman-sweep-") //nolint:usetesting // t.TempDir lies on a disk
 	if err != nil {
 		return t.TempDir()
 	}

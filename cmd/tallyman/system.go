@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"path/filepath"
 	"runtime/debug"
 	"time"
@@ -82,9 +83,7 @@ func (h *house) system() web.System {
 			l.Write = s.served.set.Load().write
 		}
 		sys.Listeners = append(sys.Listeners, l)
-		for name, n := range s.counts() {
-			sys.Counters[name] = n
-		}
+		maps.Copy(sys.Counters, s.counts())
 	}
 	if len(h.sources) == 0 {
 		state, text = web.Off, "no server is switched on"

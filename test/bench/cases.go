@@ -48,8 +48,11 @@ const known = ours + ", file read before"
 
 func cases() []test {
 	hundreds := []bar{
-		{spoolled, ours, dnsmasq, true, 1.8, "x"}, {spoolled, ours, atftpd, true, 1.8, "x"},
-		{p99, ours, "", false, 100, "ms"}, {lost, ours, "", false, 0, ""}, {failed, ours, "", false, 0, ""},
+		{spoolled, ours, dnsmasq, true, 1.8, "x"},
+		{spoolled, ours, atftpd, true, 1.8, "x"},
+		{p99, ours, "", false, 100, "ms"},
+		{lost, ours, "", false, 0, ""},
+		{failed, ours, "", false, 0, ""},
 	}
 	return []test{
 		lockstep("lockstep-512", 512), lockstep("lockstep-1428", 1428),
@@ -57,7 +60,9 @@ func cases() []test {
 			name: "window-1428", title: "Read, blocks of 1428, window 64, one client", labels: []string{ours, known, atftpd, hpa + " lockstep"},
 			metrics: []string{speed, cost, again},
 			bars: []bar{
-				{speed, ours, atftpd, true, 2, "x"}, {cost, ours, atftpd, false, 0.5, "x"}, {cost, known, atftpd, false, 0.5, "x"},
+				{speed, ours, atftpd, true, 2, "x"},
+				{cost, ours, atftpd, false, 0.5, "x"},
+				{cost, known, atftpd, false, 0.5, "x"},
 				{speed, ours, hpa + " lockstep", true, 9, "x"},
 			},
 			run: func(r *rig, name string) (map[string][]sample, error) {

@@ -51,7 +51,7 @@ func (c *control) get(what string, into any) error {
 	if err != nil {
 		return err
 	}
-	defer answer.Body.Close()
+	defer func() { _ = answer.Body.Close() }() // it was only read
 	if answer.StatusCode != http.StatusOK {
 		return fmt.Errorf("the server answered %s", answer.Status)
 	}
@@ -94,26 +94,28 @@ func (c *control) open(ctx context.Context) (*page, error) {
 		cancel()
 		return nil, err
 	}
-	answer, err := c.http.Do(request)
+	answer, err := c.http.Do(request) //nolint:bodyclose // read closes it, in a goroutine of its own
 	if err != nil {
 		cancel()
 		return nil, err
 	}
 	p := &page{cancel: cancel, done: make(chan struct{})}
-	go func() {
-		defer close(p.done)
-		defer answer.Body.Close()
-		for scan := bufio.NewReaderSize(answer.Body, 1<<20); ; {
-			line, err := scan.ReadString('\n')
-			if err != nil {
-				return
-			}
-			if strings.HasPrefix(line, "data:") {
-				p.events.Add(1)
-			}
-		}
-	}()
+	go p.read(answer)
 	return p, nil
+}
+
+func (p *page) read(answer *http.Response) {
+	defer close(p.done)
+	defer func() { _ = answer.Body.Close() }()
+	for in := bufio.NewReaderSize(answer.Body, 1<<20); ; {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return
+		}
+		if strings.HasPrefix(line, "data:") {
+			p.events.Add(1)
+		}
+	}
 }
 
 func (p *page) close() {

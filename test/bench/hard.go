@@ -62,7 +62,7 @@ func (r *rig) slow(s *server, file string, readers int) (sample, error) {
 }
 
 // lossy compares 16 readers in a network namespace that drops one packet in 20.
-func (r *rig) lossy(name string) (map[string][]sample, error) {
+func (r *rig) lossy(name string) (got map[string][]sample, err error) {
 	const file = "lossy"
 	if err := r.file(file, 100_000); err != nil {
 		return nil, err
@@ -70,11 +70,13 @@ func (r *rig) lossy(name string) (map[string][]sample, error) {
 	ns := "tallyman-bench-" + strconv.Itoa(os.Getpid())
 	// Dropped on the way in, since a sender is told of what is dropped on its way out.
 	rules := "table inet loss { chain in { type filter hook input priority 0; meta l4proto udp numgen random mod 100 < 5 drop; }; }"
-	defer exec.Command("ip", "netns", "del", ns).Run()
+	defer func() { err = errors.Join(err, exec.Command("ip", "netns", "del", ns).Run()) }()
 	for _, args := range [][]string{
-		{"ip", "netns", "add", ns}, {"ip", "-n", ns, "link", "set", "lo", "up"},
+		{"ip", "netns", "add", ns},
+		{"ip", "-n", ns, "link", "set", "lo", "up"},
 		// tftpd-hpa resolves no address where there is none but loopback (AI_ADDRCONFIG, man 3 getaddrinfo).
-		{"ip", "-n", ns, "addr", "add", "192.0.2.1/32", "dev", "lo"}, {"ip", "netns", "exec", ns, "nft", rules},
+		{"ip", "-n", ns, "addr", "add", "192.0.2.1/32", "dev", "lo"},
+		{"ip", "netns", "exec", ns, "nft", rules},
 	} {
 		if out, err := exec.CommandContext(r.ctx, args[0], args[1:]...).CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("%v: %w: %s", args, err, out)
@@ -83,8 +85,7 @@ func (r *rig) lossy(name string) (map[string][]sample, error) {
 	spec := load.Spec{
 		Kind: load.Many, Names: []string{file}, Size: 100_000, Block: 512, Clients: 16, Transfers: 1, Limit: 2 * time.Minute, Timeout: time.Second,
 	}
-	var got map[string][]sample
-	err := r.servers([]string{ours, hpa}, ns, func(running map[string]*server) (err error) {
+	err = r.servers([]string{ours, hpa}, ns, func(running map[string]*server) (err error) {
 		var of []contestant
 		for _, who := range []string{ours, hpa} {
 			of = append(of, contestant{who, func() (sample, error) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -18,7 +19,7 @@ const clients = "clients"
 
 // rig holds what all cases share: the served folder in memory, the state on the disk.
 type rig struct {
-	ctx      context.Context
+	ctx      context.Context //nolint:containedctx // a rig is one run of the program, and this is the context of that run
 	binary   string
 	self     string
 	peers    map[string]peer
@@ -64,10 +65,7 @@ func newRig(ctx context.Context, binary string, progress io.Writer) (*rig, error
 	return r, os.Chmod(root, 0o755)
 }
 
-func (r *rig) close() {
-	os.RemoveAll(r.root)
-	os.RemoveAll(r.state)
-}
+func (r *rig) close() error { return errors.Join(os.RemoveAll(r.root), os.RemoveAll(r.state)) }
 
 // file makes a file of the pattern, old enough for every cache.
 func (r *rig) file(name string, size int64) error {

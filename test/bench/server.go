@@ -48,14 +48,14 @@ type server struct {
 	name  string
 	addr  netip.AddrPort
 	cmd   *exec.Cmd
-	ended chan error
+	ended chan struct{}
 	*account
 	*control // nil for a peer
 }
 
 // start runs the named server in namespace ns, or in ours when that is empty.
 func (r *rig) start(name, ns string) (*server, error) {
-	s := &server{name: name, ended: make(chan error, 1)}
+	s := &server{name: name, ended: make(chan struct{})}
 	args, ready, err := r.command(s)
 	if err != nil {
 		return nil, err
@@ -71,8 +71,11 @@ func (r *rig) start(name, ns string) (*server, error) {
 	if err := s.cmd.Start(); err != nil {
 		return nil, err
 	}
-	go func() { s.ended <- s.cmd.Wait() }()
-	if err := s.wait(ready, ns); err != nil {
+	go func() {
+		defer close(s.ended)
+		_ = s.cmd.Wait() // how it ended is asked where that matters
+	}()
+	if err := s.wait(ready); err != nil {
 		s.stop()
 		return nil, fmt.Errorf("start %s: %w: %s", name, err, complaint.String())
 	}
@@ -136,19 +139,18 @@ func freePort() (uint16, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }() // for the server to take
 	return c.LocalAddr().(*net.UDPAddr).AddrPort().Port(), nil
 }
 
 // wait returns when the server answers.
-func (s *server) wait(ready, ns string) error {
+func (s *server) wait(ready string) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
 		select {
-		case err := <-s.ended:
-			s.ended <- err
-			return fmt.Errorf("it ended: %w", err)
+		case <-s.ended:
+			return fmt.Errorf("it ended: %s", s.cmd.ProcessState)
 		case <-tick.C:
 		}
 		if ready != "" {
@@ -186,10 +188,10 @@ func (s *server) stop() {
 	if s.account != nil {
 		defer s.account.close()
 	}
-	s.cmd.Process.Signal(syscall.SIGTERM)
+	_ = s.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
 	select {
 	case <-s.ended:
 	case <-time.After(10 * time.Second):
 	}
-	syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL)
+	_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL) // its children too; ESRCH when none is left
 }

@@ -42,7 +42,7 @@ func number(v float64) string {
 // machine says where and with what was measured.
 func (r *rig) machine() string {
 	var name unix.Utsname
-	unix.Uname(&name) // an empty name says as much
+	_ = unix.Uname(&name) // an empty name says as much
 	cpu := "unknown processor"
 	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
 		cores := 0
@@ -56,14 +56,15 @@ func (r *rig) machine() string {
 	}
 	first, _ := exec.CommandContext(r.ctx, r.binary, "version").Output()
 	version, _, _ := strings.Cut(string(first), "\n")
-	text := fmt.Sprintf("%s, Linux %s, %s, load %s; %s", time.Now().Format(time.DateOnly), unix.ByteSliceToString(name.Release[:]), cpu, average(), version)
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s, Linux %s, %s, load %s; %s", time.Now().Format(time.DateOnly), unix.ByteSliceToString(name.Release[:]), cpu, average(), version)
 	if r.pin != "" {
-		text += ", server and clients pinned " + r.pin
+		text.WriteString(", server and clients pinned " + r.pin)
 	}
 	for _, p := range []string{hpa, atftpd, dnsmasq} {
-		text += ", " + p + " " + r.peers[p].version
+		text.WriteString(", " + p + " " + r.peers[p].version)
 	}
-	return text
+	return text.String()
 }
 
 func average() string {

@@ -228,7 +228,7 @@ func holds(path string, pattern *load.Pattern, size int64) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read
 	b := make([]byte, 32<<10)
 	for at := int64(0); ; {
 		n, err := f.Read(b)

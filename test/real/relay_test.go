@@ -115,6 +115,7 @@ func (r *relay) pass(f *flow, toClient bool, p []byte, send func([]byte)) {
 	n := f.count[way]
 	f.count[way]++
 	switch r.decide(toClient, n) {
+	case passes:
 	case dropped:
 		r.lost++
 		return

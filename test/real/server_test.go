@@ -136,7 +136,7 @@ func (s *server) stop() {
 		return
 	default:
 	}
-	s.watch.close()
+	s.unwatch()
 	_ = s.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-s.exited:
@@ -154,7 +154,7 @@ func (s *server) stop() {
 // kill ends the program as kill -9 does.
 func (s *server) kill() {
 	s.t.Helper()
-	s.watch.close()
+	s.unwatch()
 	_ = s.cmd.Process.Kill()
 	<-s.exited
 }

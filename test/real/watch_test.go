@@ -106,7 +106,7 @@ func watchSocket(t testing.TB, socket string) *watch {
 	return w
 }
 
-func (w *watch) close() { w.cancel() }
+func (w *watch) unwatch() { w.cancel() }
 
 func (w *watch) open(ctx context.Context, path string, q url.Values) (io.ReadCloser, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/api/v1/"+path+"?"+q.Encode(), http.NoBody)

@@ -14,7 +14,7 @@ func ReplaceFile(path string, content []byte, mode fs.FileMode) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	defer os.Remove(f.Name()) // gone after the rename
+	defer func() { _ = os.Remove(f.Name()) }() // gone after the rename
 	_, errWrite := f.Write(content)
 	err = errors.Join(errWrite, f.Chmod(mode), f.Sync(), f.Close())
 	if err == nil {

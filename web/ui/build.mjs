@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { gzipSync } from 'node:zlib';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const dist = join(here, 'dist');
@@ -41,6 +41,7 @@ for (const [name, content] of files) {
   const asset = `assets/${basename(name, ext)}-${hash}${ext}`;
   const packed = gzipSync(content, { level: 9 });
   await writeFile(join(dist, `${asset}.gz`), packed);
+  await writeFile(join(dist, `${asset}.br`), brotliCompressSync(content)); // the best and slowest by default (node:zlib)
   named.set(name, asset);
   if (ext === '.js' || ext === '.css') sent += packed.length;
   console.log(`${asset}  ${content.length} B, ${packed.length} B compressed`);

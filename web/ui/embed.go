@@ -1,7 +1,7 @@
 // Package ui holds the built page of Tallyman: one HTML file and its hashed, compressed assets. It promises only that the files are
-// there if `make` has built them; who serves them, and with which headers, is the business of package web.
+// there if `make` has built them, and to give each as its reader takes it; who serves them, and with which headers, is the business of package web.
 //
-//	src/*.tsx, src/style.css --npm run build--> dist/index.html, dist/assets/NAME-HASH.{js,css,svg}.gz --embed--> Files
+//	src/*.tsx, src/style.css --npm run build--> dist/index.html, dist/assets/NAME-HASH.{js,css,svg}.{gz,br} --embed--> Files, Asset
 package ui
 
 import (

@@ -3,6 +3,7 @@ package load
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os/exec"
@@ -24,7 +25,7 @@ func Child(in io.Reader, out io.Writer) error {
 	}
 	result, err := Run(s, func(state string) {
 		fmt.Fprintln(out, state)
-		lines.ReadBytes('\n') // a parent that is gone says go on too
+		_, _ = lines.ReadBytes('\n') // a parent that is gone says go on too
 	})
 	if err != nil {
 		return err
@@ -56,19 +57,19 @@ func In(cmd *exec.Cmd, s Spec, gate Gate) (Result, error) {
 		complaint.WriteString(err.Error())
 	}
 	var result Result
-	var found error = io.ErrUnexpectedEOF
+	found := io.ErrUnexpectedEOF
 	for scan := bufio.NewScanner(out); scan.Scan(); {
 		if text := scan.Text(); !strings.HasPrefix(text, "{") {
 			if gate != nil {
 				gate(text)
 			}
-			in.Write([]byte{'\n'})
+			_, _ = in.Write([]byte{'\n'}) // clients that are gone give no result: that is said below
 			continue
 		}
 		found = json.Unmarshal(scan.Bytes(), &result)
 	}
 	if err := cmd.Wait(); err != nil || found != nil {
-		return Result{}, fmt.Errorf("clients: %w, %v: %s", found, err, complaint.String())
+		return Result{}, fmt.Errorf("clients: %w: %s", errors.Join(found, err), complaint.String())
 	}
 	return result, nil
 }

@@ -13,6 +13,7 @@
 package load
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -93,7 +94,7 @@ func (s *Spec) check() error {
 	case !s.Server.Addr().Is4():
 		return fmt.Errorf("server %v: want an IPv4 address and port", s.Server)
 	case len(s.Names) == 0:
-		return fmt.Errorf("names: none given")
+		return errors.New("names: none given")
 	case s.Block < 8 || s.Block > maxBlock:
 		return fmt.Errorf("block %d: want 8 to %d", s.Block, maxBlock)
 	case s.Window < 0 || s.Window > maxWindow:
@@ -101,7 +102,7 @@ func (s *Spec) check() error {
 	case s.Timeout <= 0:
 		return fmt.Errorf("timeout %v: want more than 0", s.Timeout)
 	case s.Transfers <= 0 && s.Duration <= 0:
-		return fmt.Errorf("transfers and duration: one must bound the run")
+		return errors.New("transfers and duration: one must bound the run")
 	case s.Clients < 1 && (s.Kind == Many || s.Kind == Slow):
 		return fmt.Errorf("clients %d: want at least 1", s.Clients)
 	}

@@ -52,7 +52,7 @@ func runMany(s Spec, gate Gate) (Result, error) {
 	if err != nil {
 		return Result{}, fmt.Errorf("open epoll: %w", err)
 	}
-	defer unix.Close(epoll)
+	defer func() { _ = unix.Close(epoll) }()
 	w := &swarm{
 		spec: s, pattern: NewPattern(), epoll: epoll, ports: newPorts(), clients: make([]client, s.Clients),
 		server: rawAddress(s.Server), packet: make([]byte, room(s.Block)), took: make([]uint32, 0, 1<<20),
@@ -90,7 +90,7 @@ func (w *swarm) close() {
 			if c.known {
 				sendTo(c.fd, giveUp(), &c.peer)
 			}
-			unix.Close(c.fd)
+			_ = unix.Close(c.fd) // a UDP socket: nothing waits to be written
 		}
 	}
 }
@@ -99,7 +99,7 @@ func (w *swarm) close() {
 func (w *swarm) open(i int) error {
 	c := &w.clients[i]
 	if c.fd >= 0 {
-		unix.Close(c.fd)
+		_ = unix.Close(c.fd)
 		c.fd = -1
 	}
 	fd, err := w.ports.open(unix.SOCK_NONBLOCK, w.spec.ReceiveBuffer)
@@ -185,6 +185,7 @@ func (w *swarm) receive(i int) error {
 	}
 	now := time.Since(w.start)
 	switch step {
+	case wait:
 	case answer:
 		if w.spec.Kind == Slow && c.got > 0 {
 			c.held, c.deadline = true, now+w.spec.Pace
@@ -213,7 +214,7 @@ func (w *swarm) next(i int, now time.Duration) error {
 	over := w.spec.Transfers > 0 && c.turn >= w.spec.Transfers ||
 		w.spec.Duration > 0 && now >= w.spec.Duration
 	if over {
-		unix.Close(c.fd)
+		_ = unix.Close(c.fd)
 		c.fd = -1
 		return nil
 	}

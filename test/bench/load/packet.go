@@ -42,7 +42,7 @@ func granted(p []byte, block, window int) (int, int, error) {
 	got := [2]int{512, 1}
 	fields := strings.Split(strings.TrimSuffix(string(p[2:]), "\x00"), "\x00")
 	for i := 0; i+1 < len(fields); i += 2 {
-		at := -1
+		var at int
 		switch strings.ToLower(fields[i]) {
 		case "blksize":
 			at = 0

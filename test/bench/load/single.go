@@ -69,7 +69,7 @@ func (c *single) one(n int) error {
 		return err
 	}
 	c.fd = fd
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }() // a UDP socket: nothing waits to be written
 	if err := setReceiveTimeout(fd, c.spec.Timeout); err != nil {
 		return err
 	}
@@ -186,6 +186,7 @@ func (c *single) read(name string) error {
 // step hands the reader a packet and sends what it answers; end says that it is over.
 func (c *single) step(r *reader, packet []byte) (end bool, err error) {
 	switch r.take(packet) {
+	case wait:
 	case answer:
 		sendTo(c.fd, r.ack[:], nil)
 	case done:
@@ -211,6 +212,7 @@ func (c *single) write(name string) error {
 	buffer := make([]byte, room(512))
 	for {
 		switch w.take(packet) {
+		case wait:
 		case answer:
 			c.send(&w)
 		case done:

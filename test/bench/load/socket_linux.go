@@ -40,12 +40,12 @@ func (p *ports) open(flags, receiveBuffer int) (int, error) {
 	}
 	if receiveBuffer > 0 {
 		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer); err != nil {
-			unix.Close(fd)
+			_ = unix.Close(fd)
 			return -1, fmt.Errorf("set receive buffer of %d bytes: %w", receiveBuffer, err)
 		}
 	}
 	if err := p.bind(fd); err != nil {
-		unix.Close(fd)
+		_ = unix.Close(fd)
 		return -1, err
 	}
 	return fd, nil
@@ -83,7 +83,7 @@ func sendTo(fd int, p []byte, a *unix.RawSockaddrInet4) {
 	if a != nil {
 		n = addressBytes
 	}
-	unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)),
+	_, _, _ = unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)),
 		unix.MSG_NOSIGNAL, uintptr(unsafe.Pointer(a)), n)
 }
 

@@ -7,10 +7,10 @@ import { join } from 'node:path';
 const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
 /** Calls use(context, complaints); complaints holds errors of pages and breaches of the content policy. */
-export async function withBrowser(use, options = {}) {
+export async function withBrowser(use, { args = [], ...options } = {}) {
   const profile = await mkdtemp(join(tmpdir(), 'tallyman-page-'));
   const context = await chromium.launchPersistentContext(profile, {
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true, args: flags,
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true, args: [...flags, ...args],
     viewport: { width: 1280, height: 800 }, timezoneId: 'America/New_York', ...options,
   });
   const complaints = [];

@@ -1,4 +1,4 @@
-package web
+package live
 
 import (
 	"context"
@@ -100,7 +100,7 @@ func (f *Feed) follow(t *tallyman.Transfer) tallyman.Record {
 // Close ends all streams, for the end of the program.
 func (f *Feed) Close() { f.once.Do(func() { close(f.closed) }) }
 
-// subscribe begins `last` records before the end of the ring; mostStreams bounds how many viewers there are.
+// subscribe begins `last` records before the end of the ring.
 func (f *Feed) subscribe(last uint64) (*subscription, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -177,7 +177,8 @@ func (f *Feed) tail() uint64 {
 	return 1
 }
 
-func (f *Feed) viewers() int {
+// Viewers counts the open streams.
+func (f *Feed) Viewers() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return len(f.streams)

@@ -1,4 +1,8 @@
-package web
+// Package certificate gives the page a certificate: the one that the configuration names, or one of our own making.
+//
+// It promises: our own certificate covers the names that it is asked for, is made anew when it lacks one or ends within 30 days, and otherwise stays, so
+// that an exception that a person made stays good; its key has mode 0600. It leaves to package web which names those are, and when there is TLS at all.
+package certificate
 
 import (
 	"crypto/ecdsa"
@@ -13,41 +17,25 @@ import (
 	"fmt"
 	"io/fs"
 	"math/big"
-	"net"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
-
-	"tallyman/web/account"
 )
 
 // Files of the certificate that we make ourselves, in the state folder.
 const (
-	certFile = "web-cert.pem"
-	keyFile  = "web-key.pem"
+	CertFile = "web-cert.pem"
+	KeyFile  = "web-key.pem"
 )
 
 // ownLife is how long our own certificate is valid: browsers take at most 398 days from public issuers, and an exception that a person has made
 // ends with it.
 const ownLife = 825 * 24 * time.Hour
 
-// certificate reads the configured certificate, or our own, which is made anew when there is none, when it ends within 30 days, or when it
-// lacks a name.
-func certificate(c Config, state, name string, now time.Time) (tls.Certificate, error) {
-	if c.CertFile != "" {
-		pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
-		if err != nil {
-			return pair, fmt.Errorf("web.cert_file, web.key_file: %w", err)
-		}
-		return pair, nil
-	}
-	names := append([]string{"localhost", "127.0.0.1", "::1", name}, c.Hosts...)
-	if host, _, err := net.SplitHostPort(c.Listen); err == nil && host != "" {
-		names = append(names, host)
-	}
-	crt, key := filepath.Join(state, certFile), filepath.Join(state, keyFile)
+// Own reads our own certificate from the state folder, or makes it. replace writes a file that is there as a whole or not at all.
+func Own(state string, names []string, now time.Time, replace func(path string, content []byte, mode fs.FileMode) error) (tls.Certificate, error) {
+	crt, key := filepath.Join(state, CertFile), filepath.Join(state, KeyFile)
 	pair, err := tls.LoadX509KeyPair(crt, key)
 	if err == nil && covers(pair.Leaf, names, now) {
 		return pair, nil
@@ -59,7 +47,7 @@ func certificate(c Config, state, name string, now time.Time) (tls.Certificate, 
 	if err != nil {
 		return pair, fmt.Errorf("make certificate: %w", err)
 	}
-	if err := errors.Join(account.ReplaceFile(key, keyPEM, 0o600), account.ReplaceFile(crt, certPEM, 0o644)); err != nil {
+	if err := errors.Join(replace(key, keyPEM, 0o600), replace(crt, certPEM, 0o644)); err != nil {
 		return pair, err
 	}
 	return tls.X509KeyPair(certPEM, keyPEM)
@@ -113,22 +101,8 @@ func selfSigned(names []string, now time.Time) (certPEM, keyPEM []byte, err erro
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), nil
 }
 
-// fingerprint is the SHA-256 of the certificate as browsers show it: AB:CD:...
-func fingerprint(pair tls.Certificate) string {
+// Fingerprint is the SHA-256 of the certificate as browsers show it: AB:CD:...
+func Fingerprint(pair tls.Certificate) string {
 	sum := sha256.Sum256(pair.Certificate[0])
 	return strings.ReplaceAll(fmt.Sprintf("% X", sum[:]), " ", ":")
-}
-
-// removeStale takes away a socket that a dead process left. Two processes never share a state folder, so it is not in use.
-func removeStale(path string) error {
-	info, err := os.Lstat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return err
-	case info.Mode().Type() != fs.ModeSocket:
-		return fmt.Errorf("%s is in the way and is no socket: move it away", path)
-	}
-	return os.Remove(path)
 }
