@@ -25,6 +25,7 @@ var arrows = [...]struct{ from, to string }{
 	{"source/tftp/record", "source/tftp/engine"},
 	{"source/tftp/record", "source/tftp/packet"},
 	{"source/wire/*", "source/wire/details"},
+	{"source/wire/*", "source/wire/digest"},
 	{"source/wire/*", "source/wire/frame"},
 	{"source/wire/ftp", "source/wire/stream"},
 	{"web", "acl"},

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"fmt"
+	"hash"
 	"time"
 
 	"tallyman"
@@ -20,6 +21,7 @@ type Config struct {
 	Flows     bool          // tell the starts of network sessions
 	SkipPorts []uint16      // of which no start is told
 	Live      bool          // packets come from an interface that carries all of a transfer: what is absent is a gap
+	Hash      func() hash.Hash
 	Bounds    Bounds
 }
 
@@ -61,6 +63,9 @@ func NewAnalyzer(cfg Config, out func(tallyman.Evidence)) *Analyzer {
 	f := flow.Defaults()
 	f.Host, f.Flows, f.Skip, f.Quiet = cfg.Host, cfg.Bounds.Flows, cfg.SkipPorts, !cfg.Flows
 	c := ftp.Defaults()
+	if cfg.Hash != nil {
+		t.Hash, c.Hash = cfg.Hash, cfg.Hash
+	}
 	c.Host, c.Ports, c.Sessions, c.Live = cfg.Host, cfg.FTPPorts, cfg.Bounds.Sessions, cfg.Live
 	return &Analyzer{
 		cfg: cfg, out: out, frames: frame.NewDecoder(cfg.Bounds.Fragments), flows: flow.New(f, out), tftp: tftp.New(t, out), ftp: ftp.New(c, out),

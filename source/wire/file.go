@@ -12,6 +12,8 @@ import (
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/pcapgo"
 
+	"tallyman"
+	"tallyman/source/wire/digest"
 	"tallyman/source/wire/frame"
 )
 
@@ -35,7 +37,7 @@ type File struct {
 
 // OpenFile reads the head of a capture: pcap of microseconds or nanoseconds in either byte order, pcapng, or one of these packed by gzip.
 func OpenFile(name string, r io.Reader) (*File, error) {
-	b := bufio.NewReaderSize(r, 64<<10)
+	b := bufio.NewReaderSize(r, 256<<10)
 	head, _ := b.Peek(2)
 	if bytes.Equal(head, []byte{0x1f, 0x8b}) {
 		z, err := gzip.NewReader(b)
@@ -99,9 +101,20 @@ func (f *File) Next() (*Frame, error) {
 	return &f.next, nil
 }
 
-// Replay reads captures to their end, merged by time, and tells the Analyzer. A file that is cut or damaged is read as far as it goes: the rest is a gap.
-// progress, when it is not nil, is told the number of frames now and then; it returns false to stop.
-func Replay(a *Analyzer, files []*File, progress func(frames uint64) bool) error {
+// Replay reads captures to their end, merged by time, and gives the evidence to out, in the order of the packets. A file that is cut or damaged is read as
+// far as it goes: the rest is a gap, and an error that is returned at the end. progress, when it is not nil, is told the number of frames now and then; it returns
+// false to stop.
+func Replay(cfg Config, files []*File, out func(tallyman.Evidence), progress func(frames uint64) bool) (Counts, error) {
+	pool := digest.NewPool()
+	go pool.Run()
+	defer pool.Close()
+	cfg.Hash = pool.New
+	a := NewAnalyzer(cfg, out)
+	err := replay(a, files, progress)
+	return a.Counts(), err
+}
+
+func replay(a *Analyzer, files []*File, progress func(frames uint64) bool) error {
 	var (
 		heads = make([]*Frame, len(files))
 		errs  []error

@@ -92,8 +92,8 @@ func replay(t *testing.T, capture string) []tallyman.Evidence {
 	var out []tallyman.Evidence
 	cfg := wire.Defaults()
 	cfg.Host = "test"
-	a := wire.NewAnalyzer(cfg, func(e tallyman.Evidence) { out = append(out, e) })
-	if err := wire.Replay(a, []*wire.File{file}, nil); err != nil {
+	take := func(e tallyman.Evidence) { out = append(out, e) }
+	if _, err := wire.Replay(cfg, []*wire.File{file}, take, nil); err != nil {
 		t.Error(err)
 	}
 	for i := range out {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tallyman"
+	"tallyman/source/wire/digest"
 	"tallyman/source/wire/frame"
 	"tallyman/source/wire/stream"
 )
@@ -106,9 +107,9 @@ func (c *conn) sender(op tallyman.Op) int {
 // packet takes a packet of the opener (0) or of the listener (1).
 func (c *conn) packet(t *Table, p *frame.Packet, from int) {
 	c.last, c.session.last = p.Time, p.Time
-	c.half[1-from].Acknowledge(p, c.taker(1-from))
+	c.half[1-from].Acknowledge(p, c.taker(t, 1-from))
 	fin := c.half[from].Fin
-	c.half[from].Segment(p, c.taker(from))
+	c.half[from].Segment(p, c.taker(t, from))
 	if c.half[from].Fin && !fin {
 		c.finNumber = p.Number
 	}
@@ -122,7 +123,7 @@ func (c *conn) packet(t *Table, p *frame.Packet, from int) {
 }
 
 // taker hashes what a side sends.
-func (c *conn) taker(i int) stream.Taker {
+func (c *conn) taker(t *Table, i int) stream.Taker {
 	return func(data []byte, n int) {
 		s := &c.side[i]
 		if s.bytes == 0 && len(data) >= 3 && data[0] == 22 && data[1] == 3 && data[2] <= 4 {
@@ -133,13 +134,14 @@ func (c *conn) taker(i int) stream.Taker {
 		}
 		s.bytes += int64(n)
 		if len(data) < n {
-			s.cut, s.sum = true, nil
+			s.cut = true
+			s.release()
 		}
 		if s.cut || s.tls {
 			return
 		}
 		if s.sum == nil {
-			s.sum = sha256.New()
+			s.sum = t.cfg.Hash()
 		}
 		s.sum.Write(data)
 	}
@@ -153,7 +155,7 @@ func (c *conn) settle(t *Table, now time.Time) {
 	if c.half[0].Fin && c.half[1].Fin || c.resetBy != 0 {
 		if c.resetBy != 0 {
 			for i := range c.half {
-				c.half[i].Close(c.taker(i))
+				c.half[i].Close(c.taker(t, i))
 			}
 		}
 		if c.hidden {
@@ -172,7 +174,13 @@ func (c *conn) settle(t *Table, now time.Time) {
 
 // over stops following the connection.
 func (c *conn) over(t *Table, now time.Time) {
-	c.ended = true
+	if !c.ended {
+		c.ended = true
+		defer func() {
+			c.side[0].release()
+			c.side[1].release()
+		}()
+	}
 	if k := (pair{c.opener, c.listener}); t.conns[k] == c {
 		delete(t.conns, k)
 	}
@@ -187,7 +195,15 @@ func (c *conn) over(t *Table, now time.Time) {
 // whole reports whether every byte of the side was seen, up to its end.
 func (c *conn) whole(i int) bool {
 	h := &c.half[i]
-	return h.Whole && h.Fin && h.Missing == 0 && !c.side[i].cut && !c.side[i].tls
+	return (c.side[i].sum != nil || c.side[i].bytes == 0) && h.Whole && h.Fin && h.Missing == 0 && !c.side[i].cut && !c.side[i].tls
+}
+
+// release gives back what is not summed.
+func (s *side) release() {
+	if s.sum != nil {
+		digest.Release(s.sum)
+		s.sum = nil
+	}
 }
 
 func (s *side) digest() tallyman.Digest {

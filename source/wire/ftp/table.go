@@ -1,6 +1,8 @@
 package ftp
 
 import (
+	"crypto/sha256"
+	"hash"
 	"net/netip"
 	"slices"
 	"time"
@@ -12,13 +14,14 @@ import (
 // Config says how a Table follows sessions.
 type Config struct {
 	Host     string
-	Ports    []uint16 // of control connections
-	Sessions int      // how many are followed at once; when full, the one that was silent longest is dropped and counted
-	Live     bool     // a data connection that was announced and not seen is a gap, not absent from a capture
+	Ports    []uint16         // of control connections
+	Sessions int              // how many are followed at once; when full, the one that was silent longest is dropped and counted
+	Hash     func() hash.Hash // of contents
+	Live     bool             // a data connection that was announced and not seen is a gap, not absent from a capture
 }
 
 // Defaults returns the configuration for servers on port 21.
-func Defaults() Config { return Config{Ports: []uint16{21}, Sessions: 4096} }
+func Defaults() Config { return Config{Ports: []uint16{21}, Sessions: 4096, Hash: sha256.New} }
 
 // Bounds of what a session may hold.
 const (
@@ -236,7 +239,7 @@ func (t *Table) Tick(now time.Time) {
 func (t *Table) End(now time.Time) {
 	for _, c := range t.ordered() {
 		for i := range c.half {
-			c.half[i].Close(c.taker(i))
+			c.half[i].Close(c.taker(t, i))
 		}
 		c.settle(t, now)
 	}

@@ -1,11 +1,11 @@
 package tftp
 
 import (
-	"crypto/sha256"
 	"encoding/hex"
 	"hash"
 
 	"tallyman"
+	"tallyman/source/wire/digest"
 )
 
 // content hashes the blocks in their order: as they went over the wire and, in netascii, as they stand on the disk.
@@ -17,12 +17,22 @@ type content struct {
 	buf     []byte
 }
 
-func newContent(text bool) *content {
-	c := &content{wire: sha256.New()}
+func newContent(text bool, sum func() hash.Hash) *content {
+	c := &content{wire: sum()}
 	if text {
-		c.disk = sha256.New()
+		c.disk = sum()
 	}
 	return c
+}
+
+// release gives back what is not summed.
+func (c *content) release() {
+	if c != nil {
+		digest.Release(c.wire)
+		if c.disk != nil {
+			digest.Release(c.disk)
+		}
+	}
 }
 
 func (c *content) write(b []byte) {
@@ -64,6 +74,6 @@ func (c *content) end() {
 	}
 }
 
-func digest(h hash.Hash) tallyman.Digest {
+func digestOf(h hash.Hash) tallyman.Digest {
 	return tallyman.Digest("sha256:" + hex.EncodeToString(h.Sum(nil)))
 }

@@ -105,9 +105,9 @@ func (x *transfer) closing(t *Table, now time.Time, r tallyman.Reason, why strin
 	if l != nil {
 		e.Moved = x.moved(l)
 		if l.whole() && !l.odd && l.sum != nil {
-			e.Digest = digest(l.sum.wire)
+			e.Digest = digestOf(l.sum.wire)
 			if x.text {
-				e.Digest = digest(l.sum.disk)
+				e.Digest = digestOf(l.sum.disk)
 			}
 		}
 	}
@@ -122,6 +122,7 @@ func (x *transfer) stop(t *Table, now time.Time, r tallyman.Reason) {
 	x.ended, x.endedAt, x.reason = true, now, r
 	t.running--
 	for _, l := range x.lanes {
+		l.sum.release()
 		l.early, l.sum = nil, nil
 	}
 }
@@ -205,7 +206,7 @@ func (x *transfer) closed(l *lane, k *packet, sender string) string {
 	d.Number("window", int64(l.window))
 	if x.text && l.whole() && l.sum != nil {
 		d.Number("wire_bytes", (l.last-1)*int64(l.block)+int64(l.short))
-		d.Text("wire_sha256", strings.TrimPrefix(string(digest(l.sum.wire)), "sha256:"))
+		d.Text("wire_sha256", strings.TrimPrefix(string(digestOf(l.sum.wire)), "sha256:"))
 	}
 	return d.String()
 }

@@ -2,6 +2,7 @@ package tftp
 
 import (
 	"encoding/binary"
+	"hash"
 	"net/netip"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 type lane struct {
 	server  netip.AddrPort
 	text    bool // netascii
+	hash    func() hash.Hash
 	granted []details.Pair
 	oack    bool
 	block   int // bytes
@@ -63,8 +65,8 @@ const (
 	earlyBytes = 256 << 10
 )
 
-func newLane(server netip.AddrPort, text bool, at time.Time) *lane {
-	return &lane{server: server, text: text, block: 512, window: 1, next: 1, acked: -1, moved: at}
+func newLane(server netip.AddrPort, text bool, sum func() hash.Hash, at time.Time) *lane {
+	return &lane{server: server, text: text, hash: sum, block: 512, window: 1, next: 1, acked: -1, moved: at}
 }
 
 // grant takes the options of the first OACK.
@@ -90,7 +92,7 @@ func (l *lane) pieces(payload []byte, length int, f func(p packet)) {
 			n := min(full, length)
 			p, ok := parse(payload[:min(n, len(payload))], n)
 			if !ok || p.op != opDATA {
-				l.cut = true
+				l.miss()
 				return
 			}
 			f(p)
@@ -180,6 +182,13 @@ func (l *lane) data(p packet, at time.Time, frame uint64) bool {
 	return true
 }
 
+// miss: the content will not be whole any more.
+func (l *lane) miss() {
+	l.cut = true
+	l.sum.release()
+	l.sum = nil
+}
+
 func (l *lane) isEarly(ord int64) bool {
 	for i := range l.early {
 		if l.early[i].ord == ord {
@@ -192,11 +201,11 @@ func (l *lane) isEarly(ord int64) bool {
 // take hashes the block that was due.
 func (l *lane) take(data []byte, length int) {
 	if len(data) < length {
-		l.cut = true
+		l.miss()
 	}
 	if !l.cut {
 		if l.sum == nil {
-			l.sum = newContent(l.text)
+			l.sum = newContent(l.text, l.hash)
 		}
 		l.sum.write(data)
 	}
@@ -265,7 +274,7 @@ func (l *lane) ack(n uint16, at time.Time, frame uint64) bool {
 			continue
 		}
 		l.missing++
-		l.cut = true
+		l.miss()
 		l.next++
 		l.drain()
 	}

@@ -1,7 +1,9 @@
 package tftp
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
+	"hash"
 	"net/netip"
 	"slices"
 	"time"
@@ -13,14 +15,15 @@ import (
 // Config says how a Table follows transfers.
 type Config struct {
 	Host      string
-	Ports     []uint16      // where servers take requests
-	Stall     time.Duration // without progress for so long a transfer has failed
-	Transfers int           // how many are followed at once; when full, the oldest unanswered request is dropped and counted
+	Ports     []uint16         // where servers take requests
+	Stall     time.Duration    // without progress for so long a transfer has failed
+	Hash      func() hash.Hash // of contents
+	Transfers int              // how many are followed at once; when full, the oldest unanswered request is dropped and counted
 }
 
 // Defaults returns the configuration for servers on port 69. tftpd-hpa gives up after 63 s.
 func Defaults() Config {
-	return Config{Ports: []uint16{69}, Stall: 65 * time.Second, Transfers: 16384}
+	return Config{Ports: []uint16{69}, Stall: 65 * time.Second, Transfers: 16384, Hash: sha256.New}
 }
 
 // lingers is how long a transfer that ended is remembered, so that its last packets are not taken for something new, and how many of one client.
@@ -77,7 +80,7 @@ func (t *Table) Packet(p *frame.Packet) bool {
 	for _, x := range slices.Backward(list) {
 		l := x.lane(p.Src)
 		if l == nil && !x.ended && p.Src == x.asked {
-			l = x.answer(p) // a server of one port answers all requests from it, also of transfers before
+			l = x.answer(t, p) // a server of one port answers all requests from it, also of transfers before
 		}
 		if l != nil {
 			x.fromServer(t, l, p)
@@ -88,7 +91,7 @@ func (t *Table) Packet(p *frame.Packet) bool {
 		if x.ended {
 			continue
 		}
-		if l := x.answer(p); l != nil {
+		if l := x.answer(t, p); l != nil {
 			x.fromServer(t, l, p)
 			return true
 		}

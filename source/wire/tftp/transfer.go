@@ -76,12 +76,12 @@ func (x *transfer) superseded(t *Table, p *frame.Packet, r *request) {
 }
 
 // answer opens a lane for a packet of the server, or of another address when the client is waiting for nobody else.
-func (x *transfer) answer(p *frame.Packet) *lane {
+func (x *transfer) answer(t *Table, p *frame.Packet) *lane {
 	foreign := p.Src.Addr() != x.asked.Addr()
 	if x.chosen != nil && foreign || len(x.lanes) == mostLanes || !firstAnswer(p.Payload, x.req.write) || foreign && len(x.lanes) > 0 {
 		return nil
 	}
-	l := newLane(p.Src, x.text, p.Time)
+	l := newLane(p.Src, x.text, t.cfg.Hash, p.Time)
 	x.lanes = append(x.lanes, l)
 	return l
 }
