@@ -150,10 +150,10 @@ func (x *transfer) details() string {
 		d.Flag("late", !h.Whole)
 	}
 	d.Number("offset", x.offset)
-	d.Numbers("replies", x.codes)
 	if c != nil {
-		d.Number("retransmits", c.half[c.sender(x.op)].Again)
+		d.Number("repeated_bytes", c.half[c.sender(x.op)].Again)
 	}
+	d.Numbers("replies", x.codes)
 	d.Number("strange_replies", s.strange)
 	version := s.version
 	if c != nil && c.version != "" {

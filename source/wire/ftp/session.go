@@ -71,12 +71,12 @@ func (s *session) packet(t *Table, p *frame.Packet, fromClient bool) {
 	if !fromClient {
 		mine, other, take, takeOther = other, mine, takeOther, take
 	}
-	before := other.Acked
+	before, said := other.Acked, mine.Next
 	other.Acknowledge(p, takeOther)
 	mine.Segment(p, take)
 	if fromClient {
 		for _, x := range s.transfers {
-			x.acknowledged(before, s.server.Acked, p)
+			x.acknowledged(before, s.server.Acked, s.client.Next > said, p)
 		}
 	}
 	if s.lostBy == "" && (mine.FinSeen || mine.Reset) {
@@ -86,6 +86,11 @@ func (s *session) packet(t *Table, p *frame.Packet, fromClient bool) {
 		}
 		for _, x := range s.transfers {
 			x.controlLost(s.lostBy, p)
+		}
+	}
+	if fromClient && mine.Reset {
+		for _, x := range s.transfers {
+			x.controlLost("client", p)
 		}
 	}
 	for _, x := range slices.Clone(s.transfers) {

@@ -35,6 +35,7 @@ const (
 // How long is waited, by packet time.
 const (
 	idle      = 2 * time.Hour    // a session without a packet, on control and data connection
+	livesFor  = time.Second      // a control connection that is still there has lived on
 	lostAfter = 2 * time.Second  // a control connection that was lost may still answer
 	dataAfter = 65 * time.Second // the data of a transfer that was answered may still come
 

@@ -33,7 +33,9 @@ type transfer struct {
 	ackNo     uint64
 	replyEnd  int64 // the offset behind the final reply
 	codes     []int
-	acked     bool // the client acknowledged the final reply and went on
+	acked     bool // the client acknowledged the final reply
+	ackedAt   time.Time
+	lives     bool // the control connection lived on after that
 	finAcked  bool // the client's FIN was its acknowledgement
 	lostBy    string
 	lostAt    time.Time
@@ -110,12 +112,17 @@ func (x *transfer) finalReply(r reply, end int64) {
 	}
 	// A capture may show the acknowledgement before what it acknowledges.
 	if s.server.Acked >= end && x.lostBy == "" {
-		x.acked = true
+		x.acked, x.ackedAt = true, x.finalAt
 	}
 }
 
-// acknowledged takes how far the client has acknowledged the server's words, before and with this packet.
-func (x *transfer) acknowledged(before, now int64, p *frame.Packet) {
+// acknowledged takes a packet of the client: how far it has acknowledged the server's words, before and now, and whether it says more itself. A kernel
+// acknowledges for a client that was just killed; then it resets the connection, for words that nobody has read (RFC 1122, section 4.2.2.13). Whoever closes
+// with a FIN has read them.
+func (x *transfer) acknowledged(before, now int64, said bool, p *frame.Packet) {
+	if x.acked && !x.lives && !p.Has(frame.RST) {
+		x.lives = said || p.Has(frame.FIN)
+	}
 	if x.final == 0 || x.acked || x.finAcked || before >= x.replyEnd || now < x.replyEnd || x.lostBy != "" {
 		return
 	}
@@ -124,12 +131,12 @@ func (x *transfer) acknowledged(before, now int64, p *frame.Packet) {
 		x.finAcked = true
 		return
 	}
-	x.acked = true
+	x.acked, x.ackedAt, x.lives = true, p.Time, said
 }
 
 // controlLost: an end of the control connection closed or reset it before the final reply was acknowledged.
 func (x *transfer) controlLost(by string, p *frame.Packet) {
-	if x.lostBy == "" && !x.acked && !x.finAcked {
+	if x.lostBy == "" && !x.lives && !x.finAcked && !(x.acked && by == "server") {
 		x.lostBy, x.lostAt = by, p.Time
 	}
 }
@@ -148,7 +155,7 @@ func (x *transfer) settle(t *Table, now time.Time) {
 		x.close(t, now, tallyman.InGap, "a part of the dialogue was not seen")
 	case x.finAcked:
 		x.close(t, now, tallyman.ReplyUnacknowledged, "the client closed the control connection in answer to the reply")
-	case !x.acked:
+	case !x.acked, !x.lives && now.Sub(x.ackedAt) < livesFor:
 	case x.conn == nil:
 		x.withoutData(t, now)
 	case x.conn.stranger():
@@ -230,6 +237,9 @@ func (x *transfer) moved() int64 {
 func (x *transfer) tick(t *Table, now time.Time) {
 	switch {
 	case x.ended:
+	case x.acked && !x.lives && now.Sub(x.ackedAt) >= livesFor:
+		x.lives = true
+		x.settle(t, now)
 	case x.lostBy != "" && x.final == 0 && now.Sub(x.lostAt) >= lostAfter:
 		x.close(t, x.lostAt, tallyman.ControlLost, "the "+x.lostBy+" closed the control connection before a final reply")
 	case x.final != 0 && now.Sub(x.finalAt) >= dataAfter && (x.conn == nil || now.Sub(x.conn.last) >= dataAfter):
@@ -243,14 +253,20 @@ func (x *transfer) giveUp(t *Table, now time.Time, why string) {
 	case x.ended:
 	case x.lostBy != "":
 		x.close(t, x.lostAt, tallyman.ControlLost, "the "+x.lostBy+" closed the control connection")
+	case x.acked && !x.lives && !x.upload() && !x.blurred && (x.conn == nil || x.conn.finished(x.conn.sender(x.op))):
+		// A client that dies cuts an upload short, and its kernel may still acknowledge the reply. What it receives was sent whole.
+		x.lives = true
+		x.settle(t, now)
 	case x.blind || x.blurred || x.final == 0:
 		x.close(t, now, tallyman.InGap, why)
-	case !x.acked:
+	case !x.acked, !x.lives:
 		x.close(t, now, tallyman.ReplyUnacknowledged, why)
 	default:
 		x.close(t, now, tallyman.InGap, why+"; the end of the data connection was not seen")
 	}
 }
+
+func (x *transfer) upload() bool { return x.op == tallyman.OpPut || x.op == tallyman.OpAppend }
 
 func (x *transfer) remove() {
 	x.ended = true
