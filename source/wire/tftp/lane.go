@@ -20,6 +20,7 @@ type lane struct {
 	window  int
 
 	client bool // the client answered to this port
+	blind  bool // packets were lost
 	dead   bool // an ERROR or an unreachable ended it
 
 	// Blocks are counted from 1 and do not wrap.
@@ -146,7 +147,7 @@ func (l *lane) data(p packet, at time.Time, frame uint64) bool {
 		l.learnWrap(p.number)
 	}
 	ord, ok := l.ordinal(p.number, l.next)
-	if !ok || ord < 1 || l.last > 0 && ord > l.last || ord > l.next+int64(l.window)+1<<12 {
+	if !ok || ord < 1 || l.last > 0 && ord > l.last || ord > max(l.next, l.sent+1)+l.slack() {
 		l.strays++
 		return false
 	}
@@ -196,6 +197,14 @@ func (l *lane) isEarly(ord int64) bool {
 		}
 	}
 	return false
+}
+
+// slack is how far ahead of what was seen a block may be: a window, or what a drop of the ring may have held.
+func (l *lane) slack() int64 {
+	if l.blind {
+		return 1 << 14
+	}
+	return int64(l.window) + 4
 }
 
 // take hashes the block that was due.
@@ -253,7 +262,7 @@ func (l *lane) ack(n uint16, at time.Time, frame uint64) bool {
 	}
 	ord, ok := l.ordinal(n, max(l.acked, l.sent))
 	switch {
-	case !ok || ord > l.sent+int64(l.window):
+	case !ok || ord > l.sent+l.slack():
 		l.strays++
 		return false
 	case ord <= l.acked:
@@ -262,7 +271,7 @@ func (l *lane) ack(n uint16, at time.Time, frame uint64) bool {
 	}
 	if ord > l.sent {
 		// What was acknowledged must have been sent: it was missed. Only one block of slack is believable without having seen any.
-		if l.sent == 0 && ord > int64(l.window) {
+		if l.sent == 0 && ord > int64(l.window) && !l.blind {
 			l.strays++
 			return false
 		}

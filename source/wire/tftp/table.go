@@ -209,6 +209,9 @@ func (t *Table) Unreachable(p *frame.Packet) {
 func (t *Table) Blind() {
 	for _, x := range t.open {
 		x.blind = true
+		for _, l := range x.lanes {
+			l.blind = true
+		}
 	}
 }
 
