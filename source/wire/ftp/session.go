@@ -47,8 +47,9 @@ type session struct {
 	transfers []*transfer
 	lostAt    time.Time // an end of the control connection closed or reset it
 	lostBy    string
-	strange   int64 // replies that answer nothing
-	unsure    bool  // commands were missed, and no reply was seen since
+	newest    time.Time // when the newest transfer began
+	strange   int64     // replies that answer nothing
+	unsure    bool      // commands were missed, and no reply was seen since
 }
 
 func newSession(client, server netip.AddrPort, p *frame.Packet) *session {
@@ -231,8 +232,14 @@ func (s *session) begin(t *Table, verb, arg string) *transfer {
 	if len(s.transfers) == mostTransfers {
 		s.transfers[0].giveUp(t, s.last, "too many transfers on one control connection")
 	}
+	// Commands of one packet have one time: the time names the transfer, so each gets one of its own.
+	if at := tallyman.Clean(s.now.Time); at.After(s.newest) {
+		s.newest = at
+	} else {
+		s.newest = s.newest.Add(time.Microsecond)
+	}
 	x := &transfer{
-		session: s, verb: verb, op: transferOp(verb), name: arg, began: tallyman.Clean(s.now.Time), number: s.now.Number,
+		session: s, verb: verb, op: transferOp(verb), name: arg, began: s.newest, number: s.now.Number,
 		kind: s.kind, offset: s.offset, expected: -1, blurred: s.unsure,
 	}
 	switch {

@@ -128,11 +128,15 @@ func (t *Table) request(p *frame.Packet) bool {
 		before = x
 		break
 	}
+	began := tallyman.Clean(p.Time)
+	if n := len(list); n > 0 && !began.After(list[n-1].began) {
+		began = list[n-1].began.Add(time.Microsecond) // the time names the transfer
+	}
 	if before != nil && !before.ended {
 		before.superseded(t, p, &r)
 	}
 	x := &transfer{
-		client: p.Src, asked: p.Dst, req: r, began: tallyman.Clean(p.Time), last: p.Time, requests: 1, place: p.Number,
+		client: p.Src, asked: p.Dst, req: r, began: began, last: p.Time, requests: 1, place: p.Number,
 		text: r.mode == "netascii",
 		held: before != nil && before.reason == tallyman.FinalAck && before.req.same(&r) && p.Time.Sub(before.endedAt) < repeatsWithin,
 	}
