@@ -57,7 +57,7 @@ func (a *assembler) distance(from int, to string) uint8 {
 	return 0
 }
 
-func (a *assembler) assemble() ([]bpf.RawInstruction, error) {
+func (a *assembler) assemble() ([]bpf.Instruction, error) {
 	for _, j := range a.jumps {
 		j.conditions.SkipTrue, j.conditions.SkipFalse = a.distance(j.at, j.yes), a.distance(j.at, j.no)
 		a.code[j.at] = j.conditions
@@ -65,11 +65,7 @@ func (a *assembler) assemble() ([]bpf.RawInstruction, error) {
 	if a.err != nil {
 		return nil, fmt.Errorf("assemble the kernel filter: %w", a.err)
 	}
-	raw, err := bpf.Assemble(a.code)
-	if err != nil {
-		return nil, fmt.Errorf("assemble the kernel filter: %w", err)
-	}
-	return raw, nil
+	return a.code, nil
 }
 
 // packetOutgoing is PACKET_OUTGOING of linux/if_packet.h.
@@ -86,7 +82,7 @@ const mostAbove = 64
 //	ICMP    destination unreachable, whole
 //
 // IPv6 with extension headers is handed over whole: our decoder walks them.
-func filter(c filterConfig) ([]bpf.RawInstruction, error) {
+func filter(c filterConfig) ([]bpf.Instruction, error) {
 	a := &assembler{places: map[string]int{}}
 	if c.loopback != 0 {
 		a.add(bpf.LoadExtension{Num: bpf.ExtType})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gopacket/gopacket/afpacket"
+	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 
 	"tallyman"
@@ -195,6 +196,10 @@ func (l *Live) open() (*ring, error) {
 	if err != nil {
 		return nil, err
 	}
+	raw, err := bpf.Assemble(program)
+	if err != nil {
+		return nil, fmt.Errorf("assemble the kernel filter: %w", err)
+	}
 	t, err := afpacket.NewTPacket(options...)
 	if err != nil {
 		if errors.Is(err, os.ErrPermission) {
@@ -202,7 +207,7 @@ func (l *Live) open() (*ring, error) {
 		}
 		return nil, err
 	}
-	if err := t.SetBPF(program); err != nil {
+	if err := t.SetBPF(raw); err != nil {
 		t.Close()
 		return nil, fmt.Errorf("attach the filter: %w", err)
 	}
