@@ -49,8 +49,8 @@ var ErrNotAllowed = errors.New("capturing packets needs root or CAP_NET_RAW (set
 const (
 	blockSize = 1 << 20
 	frameSize = 1 << 16
-	pollFor   = 200 * time.Millisecond
-	retireFor = 50 * time.Millisecond // how long a packet may wait for its block to be full
+	pollFor   = 500 * time.Millisecond
+	retireFor = 200 * time.Millisecond // how long a packet may wait for its block to be full; each wake costs 100 naps of Go's sysmon
 )
 
 // ring is one socket.
