@@ -213,10 +213,7 @@ func content(t *tallyman.Transfer, alone tallyman.Verdict) tallyman.Content {
 	case tallyman.Active, tallyman.Refused, tallyman.Probe:
 		return tallyman.NoContent
 	case tallyman.Complete, tallyman.Contradicted:
-		if t.Bytes < 0 && t.Digest == "" {
-			return tallyman.Absent
-		}
-		return tallyman.Full
+		return beheld(t)
 	case tallyman.Unproven:
 		if t.Digest != "" {
 			return tallyman.Full
@@ -226,6 +223,21 @@ func content(t *tallyman.Transfer, alone tallyman.Verdict) tallyman.Content {
 		return tallyman.Absent
 	}
 	return tallyman.Partial
+}
+
+// beheld says how much of a content that is whole went before the witnesses' eyes. Packets may have been captured without their content, or in part.
+func beheld(t *tallyman.Transfer) tallyman.Content {
+	has := func(key string) bool { return strings.Contains(t.Details, `"`+key+`":`) }
+	switch {
+	case t.Digest != "":
+		return tallyman.Full
+	case has("missing_bytes"), has("late"):
+		return tallyman.Partial
+	case t.Bytes < 0, has("headers_only"):
+		return tallyman.Absent
+	default:
+		return tallyman.Full
+	}
 }
 
 func known(to *string, v string) {

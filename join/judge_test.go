@@ -95,6 +95,35 @@ func TestPacketsOfTheControlConnectionAloneProveNoContent(t *testing.T) {
 }
 
 // TestAnyTestimonyGivesALegalRecord lets all witnesses say anything.
+func TestContentIsWhatThePacketsShowed(t *testing.T) {
+	f := func(details string, sum tallyman.Digest, want tallyman.Content) {
+		t.Helper()
+		e := tallyman.Unknown()
+		e.Host, e.Witness, e.Kind, e.Proto, e.Op = "lab", "wire", tallyman.KindClosed, "ftp", tallyman.OpGet
+		e.Time, e.Began, e.Peer, e.Reason = t0.Add(time.Second), t0, netip.MustParseAddrPort("10.0.0.7:1234"), tallyman.ReplyAcknowledged
+		e.Moved, e.Details, e.Digest = 1000, details, sum
+		if got := records(t, patient(), []tallyman.Evidence{e}); len(got) != 1 || got[0].Judgement.Verdict != tallyman.Complete || got[0].Content != want {
+			t.Errorf("%s: %+v", details, got)
+		}
+	}
+	f(`{"command":"RETR"}`, "sha256:00", tallyman.Full)
+	f(`{"headers_only":true}`, "", tallyman.Absent)
+	f(`{"missing_bytes":7}`, "", tallyman.Partial)
+	f(`{"late":true}`, "", tallyman.Partial)
+}
+
+func TestRequestAndAnswerOfAnotherPortAreOneTransfer(t *testing.T) {
+	request := tallyman.Unknown()
+	request.Host, request.Witness, request.Kind, request.Proto, request.Op = "lab", "wire", tallyman.KindRequest, "tftp", tallyman.OpGet
+	request.Time, request.Began, request.Peer, request.Self = t0, t0, netip.MustParseAddrPort("10.0.0.7:1234"), netip.MustParseAddrPort("10.0.0.1:69")
+	closed := request
+	closed.Kind, closed.Time, closed.Self, closed.Reason, closed.Moved = tallyman.KindClosed, t0.Add(time.Second), netip.MustParseAddrPort("10.0.0.1:40000"), tallyman.FinalAck, 5
+	got := records(t, patient(), []tallyman.Evidence{request, closed})
+	if len(got) != 1 || got[0].Judgement.Verdict != tallyman.Complete {
+		t.Errorf("%d records: %+v", len(got), got)
+	}
+}
+
 func TestAnyTestimonyGivesALegalRecord(t *testing.T) {
 	reasons := append(tallyman.Reasons(), "", "no-such-code")
 	rapid.Check(t, func(rt *rapid.T) {

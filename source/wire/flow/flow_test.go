@@ -1,0 +1,89 @@
+package flow
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"tallyman"
+	"tallyman/source/wire/frame"
+)
+
+var start = time.Date(2026, 11, 20, 18, 0, 0, 0, time.UTC)
+
+type rig struct {
+	table *Table
+	got   []string
+}
+
+func newRig(change ...func(*Config)) *rig {
+	r := &rig{}
+	cfg := Defaults()
+	for _, c := range change {
+		c(&cfg)
+	}
+	r.table = New(cfg, func(e tallyman.Evidence) { r.got = append(r.got, fmt.Sprintf("%s %s>%s", e.Err, e.Peer, e.Self)) })
+	return r
+}
+
+func (r *rig) packet(kind frame.Kind, from, to string, flags uint8, place uint32, at time.Duration) bool {
+	return r.table.Packet(&frame.Packet{Time: start.Add(at), Kind: kind, Src: netip.MustParseAddrPort(from), Dst: netip.MustParseAddrPort(to), Flags: flags, Place: place})
+}
+
+const a, b = "10.0.0.7:1000", "10.0.0.1:80"
+
+func (r *rig) want(t *testing.T, want ...string) {
+	t.Helper()
+	if fmt.Sprint(r.got) != fmt.Sprint(want) {
+		t.Errorf("%q, want %q", r.got, want)
+	}
+}
+
+func TestEachSessionIsToldOnce(t *testing.T) {
+	r := newRig()
+	for range 2 {
+		r.packet(frame.TCP, a, b, frame.SYN, 1, 0)
+		r.packet(frame.TCP, b, a, frame.SYN|frame.ACK, 1, 0)
+		r.packet(frame.TCP, a, b, frame.ACK, 1, 0)
+		r.packet(frame.UDP, a, b, 0, 1, 0)
+		r.packet(frame.UDP, b, a, 0, 1, 0)
+		r.packet(frame.UDP, "10.0.0.7:5", "10.0.0.1:53", 0, 1, 0)
+		r.packet(frame.UDP, "10.0.0.1:53", "10.0.0.7:6", 0, 1, 0)
+	}
+	r.want(t, "tcp "+a+">"+b, "tcp-answered "+a+">"+b, "udp "+a+">"+b)
+}
+
+func TestPacketIsTakenFromOneInterfaceAlone(t *testing.T) {
+	r := newRig()
+	for i := range 10 {
+		at := time.Duration(i) * time.Second
+		if !r.packet(frame.UDP, a, b, 0, 1, at) || r.packet(frame.UDP, a, b, 0, 2, at) {
+			t.Fatalf("packet %d", i)
+		}
+		if !r.packet(frame.UDP, b, a, 0, 2, at) || r.packet(frame.UDP, b, a, 0, 1, at) {
+			t.Fatalf("answer %d", i)
+		}
+	}
+	if r.table.Counts.Copies != 20 {
+		t.Errorf("%d copies", r.table.Counts.Copies)
+	}
+	// When the interface is gone another one speaks.
+	if !r.packet(frame.UDP, a, b, 0, 2, 20*time.Second) || r.packet(frame.UDP, a, b, 0, 1, 20*time.Second) {
+		t.Error("nobody speaks for the flow, or both")
+	}
+}
+
+func TestFlowsAreBounded(t *testing.T) {
+	r := newRig(func(c *Config) { c.Flows = 100 })
+	for i := range 10000 {
+		r.packet(frame.UDP, a, fmt.Sprintf("10.1.%d.%d:9", i>>8, i&255), 0, 1, 0)
+		r.packet(frame.UDP, a, b, 0, 1, 0) // one that goes on is not forgotten
+		if n := len(r.table.young) + len(r.table.old); n > 200 {
+			t.Fatalf("%d flows", n)
+		}
+	}
+	if len(r.got) != 10001 {
+		t.Errorf("%d starts, want 10001", len(r.got))
+	}
+}
