@@ -1,6 +1,7 @@
 package format
 
 import (
+	"net/netip"
 	"strings"
 	"time"
 
@@ -17,7 +18,7 @@ type atftpdThread struct {
 	began  time.Time
 	op     tallyman.Op
 	name   string
-	peer   string // address without port
+	peer   netip.AddrPort // of uploads without port
 	refuse bool
 	closed tallyman.Reason // what was told of its end
 }
@@ -93,9 +94,8 @@ func (f *atftpd) serving(e *Entry, m string, out []tallyman.Evidence) ([]tallyma
 	if !ok || !isAddr {
 		return out, refused(whyNoAddress)
 	}
-	t := &atftpdThread{began: tallyman.Clean(e.Time), op: tallyman.OpGet, name: name, peer: at.Addr().String()}
+	t := &atftpdThread{began: tallyman.Clean(e.Time), op: tallyman.OpGet, name: name, peer: at}
 	v := f.of(e, t, tallyman.KindRequest)
-	v.Peer = at
 	e.finish(&v)
 	f.begin(e, t)
 	return append(out, v), Result{}
@@ -108,7 +108,7 @@ func (f *atftpd) fetching(e *Entry, m string, out []tallyman.Evidence) ([]tallym
 	if !ok || !isAddr {
 		return out, refused(whyNoAddress)
 	}
-	t := &atftpdThread{began: tallyman.Clean(e.Time), op: tallyman.OpPut, name: name, peer: at.Addr().String()}
+	t := &atftpdThread{began: tallyman.Clean(e.Time), op: tallyman.OpPut, name: name, peer: at}
 	v := f.of(e, t, tallyman.KindRequest)
 	e.finish(&v)
 	f.begin(e, t)
@@ -159,19 +159,17 @@ func (f *atftpd) sentError(e *Entry, m string, out []tallyman.Evidence) ([]tally
 
 // end is the cause why a thread gives up; "Aborting transfer" or "End of transfer" follows.
 func (f *atftpd) end(e *Entry, from string, reason tallyman.Reason, text string, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
-	if a, ok := address(from); ok {
-		from = a.String()
-	}
-	t, sure := f.which(e, func(t *atftpdThread) bool { return from == "" || t.peer == from })
+	a, named := address(from)
+	t, sure := f.which(e, func(t *atftpdThread) bool { return !named || t.peer.Addr() == a })
 	if t.closed == reason {
 		return out, noted(whyRepeated)
 	}
-	if !sure && from == "" {
+	if !sure && !named {
 		return out, noted(whyWhich)
 	}
 	v := f.of(e, t, tallyman.KindClosed)
-	if at, ok := peer(from); ok {
-		v.Peer = at
+	if !sure {
+		v.Peer = netip.AddrPortFrom(a, 0)
 	}
 	v.Reason, v.Err = reason, text
 	t.closed = reason
@@ -273,10 +271,7 @@ func (f *atftpd) exit(e *Entry) {
 
 func (f *atftpd) of(e *Entry, t *atftpdThread, kind tallyman.Kind) tallyman.Evidence {
 	v := e.say(kind, "tftp")
-	v.Began, v.Op, v.Name, v.Session = t.began, t.op, t.name, thread(e)
-	if at, ok := peer(t.peer); ok {
-		v.Peer = at
-	}
+	v.Began, v.Op, v.Name, v.Peer, v.Session = t.began, t.op, t.name, t.peer, thread(e)
 	return v
 }
 

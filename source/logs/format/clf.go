@@ -137,14 +137,15 @@ func (x extended) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, 
 	if !ftpDone(&v, l.verb, l.code, why) {
 		return out, noted(whySession)
 	}
-	if l.verb != "PASS" && l.verb != "USER" {
-		v.Name = l.name
-	} else if l.verb == "USER" {
+	switch {
+	case v.Kind == tallyman.KindCommandRefused:
+		facts = append(facts, refusedCommand(&v, l.verb, l.name)...)
+	case l.verb == "USER":
 		v.User = l.name
+	case l.verb != "PASS":
+		v.Name = l.name
 	}
-	if v.Kind == tallyman.KindCommandRefused {
-		facts = append(facts, fact{"command", l.verb})
-	}
+	facts = append(facts, unconfirmed(&v)...)
 	if v.Kind == tallyman.KindClosed && status == "cancelled" {
 		v.Reason = tallyman.ClientAbort // or the control connection went first
 		facts = append(facts, isAssumed())

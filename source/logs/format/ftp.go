@@ -1,6 +1,7 @@
 package format
 
 import (
+	"net/netip"
 	"strings"
 
 	"tallyman"
@@ -69,6 +70,41 @@ func ftpFailure(code int64) tallyman.Reason {
 		return tallyman.IOError
 	}
 	return tallyman.ServerError
+}
+
+// unconfirmed marks the claim of a stored upload: a server without the client's word writes it when the client was cut off, too.
+func unconfirmed(v *tallyman.Evidence) []fact {
+	if v.Kind == tallyman.KindClosed && v.Reason == tallyman.Stored {
+		return []fact{isAssumed()}
+	}
+	return nil
+}
+
+// refusedCommand says about a command that is no transfer what was refused. A data port at another address than the client's is a bounce.
+func refusedCommand(v *tallyman.Evidence, verb, argument string) []fact {
+	facts := []fact{{"command", verb}}
+	if v.Op != tallyman.NoOp {
+		v.Name = argument
+		return facts
+	}
+	if argument != "" {
+		facts = append(facts, fact{"argument", argument})
+	}
+	var to netip.Addr
+	switch strings.ToUpper(verb) {
+	case "PORT": // h1,h2,h3,h4,p1,p2
+		if f := strings.Split(argument, ","); len(f) == 6 {
+			to, _ = address(strings.Join(f[:4], "."))
+		}
+	case "EPRT": // |1|address|port|
+		if f := strings.Split(argument, "|"); len(f) == 5 {
+			to, _ = address(f[2])
+		}
+	}
+	if to.IsValid() && v.Peer.IsValid() && to != v.Peer.Addr() {
+		v.Reason = tallyman.Bounce
+	}
+	return facts
 }
 
 // ftpDone fills in the end of a command by its reply: a transfer, a refused transfer, a change of the tree, a login, or a refused command. It

@@ -1,6 +1,7 @@
 package format
 
 import (
+	"net/netip"
 	"strings"
 	"time"
 
@@ -19,7 +20,7 @@ type hpaRequest struct {
 	op       tallyman.Op
 	name     string
 	path     string
-	peer     string
+	peer     netip.AddrPort
 	input    string // the name before the map
 	mapped   bool   // input is known
 	stopped  bool   // the map refused the name
@@ -68,9 +69,9 @@ func (f *hpa) request(e *Entry, m string, op tallyman.Op, out []tallyman.Evidenc
 		return out, refused(whyNoAddress)
 	}
 	old, _ := f.requests.get(e.PID)
-	r := &hpaRequest{began: tallyman.Clean(e.Time), op: op, name: rest, peer: from}
+	r := &hpaRequest{began: tallyman.Clean(e.Time), op: op, name: rest, peer: at}
 	if old != nil && old.mapped && old.began.IsZero() {
-		r.input, r.mapped = old.input, true
+		r.input, r.mapped, r.stopped = old.input, true, old.stopped
 	}
 	const arrow = " remapped to "
 	switch n := strings.Count(rest, arrow); {
@@ -190,12 +191,9 @@ func (f *hpa) end(e *Entry, reason tallyman.Reason, text string, out []tallyman.
 // of starts evidence about a request that is known.
 func (f *hpa) of(e *Entry, r *hpaRequest, kind tallyman.Kind) tallyman.Evidence {
 	v := e.say(kind, "tftp")
-	v.Began, v.Op, v.Name, v.Path, v.Proc.PID = r.began, r.op, r.name, r.path, e.PID
+	v.Began, v.Op, v.Name, v.Path, v.Peer, v.Proc.PID = r.began, r.op, r.name, r.path, r.peer, e.PID
 	if r.began.IsZero() {
 		v.Name = r.input
-	}
-	if at, ok := peer(r.peer); ok {
-		v.Peer = at
 	}
 	return v
 }

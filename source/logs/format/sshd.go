@@ -51,6 +51,9 @@ func (f *sshd) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, Res
 	for i := range sshRules {
 		if rest, ok := strings.CutPrefix(m, sshRules[i].start); ok {
 			result := sshRules[i].take(a, rest)
+			if a.unsure {
+				c.host, c.port = "", ""
+			}
 			if e.PID != 0 {
 				f.connections.put(e.PID, c)
 			}
@@ -69,6 +72,7 @@ type sshLine struct {
 	e       *Entry
 	c       *sshConnection
 	preauth bool
+	unsure  bool // the client that was read may be another one
 	out     []tallyman.Evidence
 }
 
@@ -220,10 +224,10 @@ func (a *sshLine) known(s string) (facts []fact, ok bool) {
 	if !ok {
 		return nil, false
 	}
-	a.at(r.host, r.port)
-	a.c.user = r.user
 	if unsure {
 		facts = []fact{{"peer", "ambiguous"}}
 	}
+	a.at(r.host, r.port)
+	a.c.user, a.unsure = r.user, unsure
 	return facts, true
 }

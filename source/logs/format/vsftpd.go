@@ -149,11 +149,14 @@ func (f *vsftpd) reply(e *Entry, v *tallyman.Evidence, text, ip string, out []ta
 	case known && ftpOp(c.verb).MovesContent():
 		v.Kind, v.Op, v.Name, v.Began, v.Reason = tallyman.KindClosed, ftpOp(c.verb), c.name, c.at, ftpFailure(code)
 	default:
-		v.Kind, v.Op, v.Name, v.Reason = tallyman.KindCommandRefused, ftpOp(c.verb), c.name, tallyman.NotAllowed
+		v.Kind, v.Op, v.Reason = tallyman.KindCommandRefused, ftpOp(c.verb), tallyman.NotAllowed
 	}
 	v.Err = text
 	facts := []fact{{"code", code}}
-	if known {
+	switch {
+	case known && v.Kind == tallyman.KindCommandRefused:
+		facts = append(facts, refusedCommand(v, c.verb, c.name)...)
+	case known && v.Kind != tallyman.KindLoginFailed:
 		facts = append(facts, fact{"command", c.verb})
 	}
 	e.finish(v, facts...)
@@ -230,6 +233,7 @@ func (f *vsftpd) done(e *Entry, v *tallyman.Evidence, what, rest string, out []t
 	switch {
 	case well:
 		v.Reason = wellDone(v.Op)
+		facts = append(facts, unconfirmed(v)...)
 	case !v.Op.MovesContent():
 		v.Kind, v.Reason = tallyman.KindCommandRefused, tallyman.NotAllowed
 	case v.Moved > 0:

@@ -116,6 +116,8 @@ func (xferlog) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, Res
 	}
 	if t.method == "1" && t.complete == "c" { // pure-ftpd, which writes c whatever happened
 		facts = append(facts, isAssumed())
+	} else {
+		facts = append(facts, unconfirmed(&v)...)
 	}
 	if t.kind == 'a' {
 		facts = append(facts, fact{"mode", "ascii"})
