@@ -224,14 +224,15 @@ func thread(e *Entry) string {
 }
 
 func (f *atftpd) begin(e *Entry, t *atftpdThread) {
-	list := append(f.open[e.Tag], t)
+	t.name = keep(t.name)
+	list := append(f.open[strings.Clone(e.Tag)], t)
 	if thread(e) != "" || len(list) > mostOpen {
 		list = list[len(list)-1:]
 	}
 	if len(f.open) > 2*remembered {
 		clear(f.open)
 	}
-	f.open[e.Tag] = list
+	f.open[strings.Clone(e.Tag)] = list
 }
 
 // which finds the request that a line speaks of; sure is false if it may be another.

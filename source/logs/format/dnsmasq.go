@@ -41,7 +41,7 @@ func (f *dnsmasq) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, 
 		if !ok {
 			return out, refused(whyUnknown)
 		}
-		f.reads.put(path, text)
+		f.reads.put(keep(path), keep(text))
 		return out, noted(whyPending)
 	case strings.HasPrefix(m, "error ") && strings.Contains(m, " received from "):
 		text, from, _ := cutLast(m[len("error "):], " received from ")
@@ -49,7 +49,7 @@ func (f *dnsmasq) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, 
 		if !ok {
 			return out, refused(whyNoAddress)
 		}
-		f.errors.put(at.String(), text)
+		f.errors.put(at.String(), keep(text))
 		return out, noted(whyPending)
 	case strings.HasPrefix(m, "unsupported request from "):
 		return f.refusal(e, "", m[len("unsupported request from "):], tallyman.BadRequest, "unsupported request", out)

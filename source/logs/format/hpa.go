@@ -89,6 +89,7 @@ func (f *hpa) request(e *Entry, m string, op tallyman.Op, out []tallyman.Evidenc
 	v.Proc.PID = e.PID
 	e.finish(&v, r.assigned...)
 	if e.PID != 0 {
+		r.name, r.path, r.input = keep(r.name), keep(r.path), keep(r.input)
 		f.requests.put(e.PID, r)
 	}
 	return append(out, v), Result{}
@@ -204,7 +205,7 @@ func (f *hpa) remap(e *Entry, m string) Result {
 		return noted(whyProgress)
 	}
 	if input, ok := strings.CutPrefix(m, "input: "); ok {
-		f.requests.put(e.PID, &hpaRequest{input: input, mapped: true})
+		f.requests.put(e.PID, &hpaRequest{input: keep(input), mapped: len(input) <= 4096})
 		return noted(whyPending)
 	}
 	rest, isRule := strings.CutPrefix(m, "rule ")

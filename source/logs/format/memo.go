@@ -1,5 +1,7 @@
 package format
 
+import "strings"
+
 // memo remembers values by key, the last that were put in: at least half and at most twice half. When the young half is full, the old
 // one is forgotten: a flood of forged lines costs old pairings, never memory.
 type memo[K comparable, V any] struct {
@@ -9,6 +11,14 @@ type memo[K comparable, V any] struct {
 
 // remembered is the half of each memo: so many requests or sessions may run at once before a pairing is lost.
 const remembered = 8192
+
+// keep copies a name out of its line, so that a memo does not hold the line. What is longer than a path can be (PATH_MAX) is not remembered.
+func keep(s string) string {
+	if len(s) > 4096 {
+		return ""
+	}
+	return strings.Clone(s)
+}
 
 func newMemo[K comparable, V any]() *memo[K, V] {
 	return &memo[K, V]{half: remembered, young: map[K]V{}}

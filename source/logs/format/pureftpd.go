@@ -94,7 +94,7 @@ func (f *pureFTPd) command(e *Entry, v *tallyman.Evidence, m string, facts []fac
 		return out, noted(whySession)
 	}
 	if e.PID != 0 {
-		f.commands.put(e.PID, pureCommand{at: v.Time, verb: strings.ToUpper(verb), name: name})
+		f.commands.put(e.PID, pureCommand{at: v.Time, verb: keep(strings.ToUpper(verb)), name: keep(name)})
 	}
 	op := ftpOp(verb)
 	if !op.MovesContent() {

@@ -119,7 +119,7 @@ func (f *sftpServer) session(e *Entry, s *sftpSession, rest string, out []tallym
 	}
 	switch what {
 	case "opened":
-		*s = sftpSession{user: user, peer: ip, open: map[string]sftpOpen{}}
+		*s = sftpSession{user: keep(user), peer: keep(ip), open: map[string]sftpOpen{}}
 	case "closed":
 		f.sessions.drop(e.PID)
 	default:
@@ -146,8 +146,8 @@ func (f *sftpServer) open(e *Entry, s *sftpSession, rest string, out []tallyman.
 	if len(s.open) >= mostHandles {
 		clear(s.open)
 	}
-	s.open[path] = o
-	s.last = sftpLast{op: o.op, name: path}
+	s.open[keep(path)] = o
+	s.last = sftpLast{op: o.op, name: keep(path)}
 	v := s.of(e, tallyman.KindRequest)
 	v.Op, v.Name, v.Path, v.Began = o.op, path, path, o.at
 	e.finish(&v, fact{"flags", flags})
@@ -198,8 +198,8 @@ func (f *sftpServer) list(e *Entry, s *sftpSession, rest string, begins bool, ou
 		if len(s.open) >= mostHandles {
 			clear(s.open)
 		}
-		s.open[path] = sftpOpen{at: v.Began, op: tallyman.OpList}
-		s.last = sftpLast{op: tallyman.OpList, name: path}
+		s.open[keep(path)] = sftpOpen{at: v.Began, op: tallyman.OpList}
+		s.last = sftpLast{op: tallyman.OpList, name: keep(path)}
 	} else {
 		v.Kind, v.Reason, v.Began = tallyman.KindClosed, tallyman.ClosedWell, s.open[path].at
 		delete(s.open, path)

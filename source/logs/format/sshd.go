@@ -79,7 +79,7 @@ type sshLine struct {
 // at remembers the client of the connection.
 func (a *sshLine) at(host, port string) {
 	if host != "" {
-		a.c.host, a.c.port = host, port
+		a.c.host, a.c.port = keep(host), keep(port)
 	}
 }
 
@@ -228,6 +228,6 @@ func (a *sshLine) known(s string) (facts []fact, ok bool) {
 		facts = []fact{{"peer", "ambiguous"}}
 	}
 	a.at(r.host, r.port)
-	a.c.user, a.unsure = r.user, unsure
+	a.c.user, a.unsure = keep(r.user), unsure
 	return facts, true
 }

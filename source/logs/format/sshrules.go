@@ -108,7 +108,7 @@ func sshInvalid(a *sshLine, rest string) Result {
 		return refused(whyUnknown)
 	}
 	a.at(r.host, r.port)
-	a.c.user = r.user
+	a.c.user = keep(r.user)
 	return a.fail(tallyman.LoginFailed, "invalid user")
 }
 
@@ -141,11 +141,11 @@ func sshNotAllowed(a *sshLine, rest string) Result {
 	}
 	user, host, hasHost := cutLast(who, " from ")
 	if !hasHost || strings.Contains(host, " ") {
-		a.c.user = who
+		a.c.user = keep(who)
 		return noted(whyPending)
 	}
 	a.at(host, "")
-	a.c.user = user
+	a.c.user = keep(user)
 	return a.fail(tallyman.Policy, "not allowed because "+why)
 }
 
@@ -197,7 +197,7 @@ func sshClosed(a *sshLine, rest string) Result {
 	}
 	a.at(r.host, r.port)
 	if who != "" {
-		a.c.user = r.user
+		a.c.user = keep(r.user)
 	}
 	switch {
 	case a.preauth && who != "user ":
@@ -225,7 +225,7 @@ func sshDisconnecting(a *sshLine, rest string) Result {
 					}
 					if r, ok := readLast(after[:i]); ok && r.port != "" {
 						a.at(r.host, r.port)
-						a.c.user, text = r.user, after[i+2:]
+						a.c.user, text = keep(r.user), after[i+2:]
 						break
 					}
 				}
@@ -350,7 +350,7 @@ func sshPAMUnix(a *sshLine, _ string) Result {
 		a.out = a.c.release(a.out)
 	}
 	a.at(host, "")
-	a.c.user = user
+	a.c.user = keep(user)
 	result := a.wait("authentication failure")
 	if len(a.out) > 0 {
 		return Result{}

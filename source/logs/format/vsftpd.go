@@ -80,7 +80,7 @@ func (f *vsftpd) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, R
 	case "FAIL LOGIN":
 		v.Kind, v.Reason = tallyman.KindLoginFailed, tallyman.LoginFailed
 		v.Err, _ = between(rest, `, "`, `"`)
-		f.failed.put(ip, true)
+		f.failed.put(keep(ip), true)
 		e.finish(&v)
 		return append(out, v), Result{}
 	case "FTP command", "FTP response":
@@ -99,7 +99,7 @@ func (f *vsftpd) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, R
 // command notes what a client asks; of transfers it is told.
 func (f *vsftpd) command(e *Entry, v *tallyman.Evidence, text string, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
 	verb, name, _ := strings.Cut(text, " ")
-	c := vsftpdCommand{at: v.Time, verb: verb, name: name}
+	c := vsftpdCommand{at: v.Time, verb: keep(verb), name: keep(name)}
 	if e.PID != 0 {
 		f.commands.put(e.PID, c)
 	}
