@@ -24,7 +24,7 @@ const (
 	// settleAfter is how long a format may hold a failed login back, and how often is looked.
 	settleAfter = 2 * time.Second
 	// again is how long an input that failed waits before it is tried once more.
-	again = 5 * time.Second
+	again = time.Second
 )
 
 // Source reads all configured logs.

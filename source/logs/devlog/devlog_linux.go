@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -53,27 +54,28 @@ func Listen(path string) (*net.UnixConn, error) {
 			return nil, fmt.Errorf("replace the log socket that was left behind: %w", err)
 		}
 	}
-	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	// The option is set before the socket has its name: nobody sends without saying who.
+	l := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error { return askWho(raw) }}
+	packets, err := l.ListenPacket(context.Background(), "unixgram", path)
 	if err != nil {
 		return nil, fmt.Errorf("make the log socket: %w", err)
 	}
-	if err := prepare(conn, path); err != nil {
+	conn, ok := packets.(*net.UnixConn)
+	if !ok {
+		_ = packets.Close()
+		return nil, fmt.Errorf("make the log socket: it is a %T", packets)
+	}
+	if err := os.Chmod(path, 0o666); err != nil {
 		_ = conn.Close()
-		return nil, err
+		return nil, fmt.Errorf("let programs write to the log socket: %w", err)
 	}
 	return conn, nil
 }
 
-func prepare(conn *net.UnixConn, path string) error {
-	if err := os.Chmod(path, 0o666); err != nil {
-		return fmt.Errorf("let programs write to the log socket: %w", err)
-	}
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return fmt.Errorf("ask for the pids of senders: %w", err)
-	}
+// askWho lets the kernel say who sends, and makes room for what waits.
+func askWho(raw syscall.RawConn) error {
 	var sockErr error
-	err = raw.Control(func(fd uintptr) {
+	err := raw.Control(func(fd uintptr) {
 		sockErr = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PASSCRED, 1)
 		if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, buffer) != nil {
 			_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, buffer)

@@ -168,11 +168,11 @@ func (f *follower) read(out io.Reader) error {
 
 // take adds a line to the batch.
 func (f *follower) take(b *Batch, line []byte, tooLong bool) {
-	if len(bytes.TrimSpace(line)) == 0 {
-		return
-	}
 	if tooLong {
 		b.Gaps = append(b.Gaps, f.here(1, "an entry of the journal is too long"))
+		return
+	}
+	if len(bytes.TrimSpace(line)) == 0 {
 		return
 	}
 	entries, err := decode(line)
