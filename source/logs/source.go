@@ -203,7 +203,7 @@ func (s *Source) detect(path string) string {
 	if err != nil {
 		return ""
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	lines, err := head(f)
 	if err != nil {
 		return ""

@@ -32,16 +32,16 @@ func TestLogsOfAtftpdAndDnsmasqBecomeEvidence(t *testing.T) {
 
 	name := "a to 1.2.3.4:5"
 	ask(t, at, rrq(name))
-	e := w.find(i, "the request to atftpd", named(name, tallyman.KindRequest))
+	e := w.find("the request to atftpd", named(name, tallyman.KindRequest))
 	if e.Peer.Port() == 0 || !strings.Contains(e.Session, ".") || e.Proc.PID != 0 {
 		t.Errorf("the request to atftpd: %+v", e)
 	}
-	if r := w.find(i, "its refusal", named(name, tallyman.KindRefusal)); r.Session != e.Session || r.Began != e.Began || r.Reason != tallyman.NotFound {
+	if r := w.find("its refusal", named(name, tallyman.KindRefusal)); r.Session != e.Session || r.Began != e.Began || r.Reason != tallyman.NotFound {
 		t.Errorf("its refusal: %+v", r)
 	}
 	c, _, _ := ask(t, at, rrq("f"))
 	_ = c.Close()
-	w.find(i, "the client that died", func(e *tallyman.Evidence) bool {
+	w.find("the client that died", func(e *tallyman.Evidence) bool {
 		return e.Name == "f" && e.Kind == tallyman.KindClosed && e.Reason == tallyman.ClientGone
 	})
 
@@ -60,6 +60,6 @@ func TestLogsOfAtftpdAndDnsmasqBecomeEvidence(t *testing.T) {
 		t.Fatalf("no OACK: %q", oack)
 	}
 	_, _ = c.WriteToUDP([]byte("\x00\x05\x00\x08no\x00"), tid)
-	w.find(i, "the size probe, which dnsmasq calls sent", func(e *tallyman.Evidence) bool { return e.Reason == tallyman.SizeProbe })
+	w.find("the size probe, which dnsmasq calls sent", func(e *tallyman.Evidence) bool { return e.Reason == tallyman.SizeProbe })
 	w.end()
 }

@@ -135,18 +135,18 @@ func (i *island) story(w *witness, port int, quotes bool) {
 	}
 	i.ftp(port, "pw").put("killed", noise(2, 200000), true)
 	i.ftp(port, "bad")
-	e := w.find(i, "the upload", func(e *tallyman.Evidence) bool {
+	e := w.find("the upload", func(e *tallyman.Evidence) bool {
 		return ended("up a.bin", tallyman.OpPut)(e) || ended("up_a.bin", tallyman.OpPut)(e)
 	})
 	if e.Moved != 300000 || e.User != "lu" || e.Reason != tallyman.Stored || !strings.Contains(e.Details, `"assumed":true`) {
 		i.t.Errorf("the upload: %+v", e)
 	}
 	if quotes {
-		if e := w.find(i, "the name with quotes", ended(tricky, tallyman.OpPut)); e.Moved != 3 {
+		if e := w.find("the name with quotes", ended(tricky, tallyman.OpPut)); e.Moved != 3 {
 			i.t.Errorf("the name with quotes: %+v", e)
 		}
 	}
-	e = w.find(i, "the upload that was cut", ended("killed", tallyman.OpPut))
+	e = w.find("the upload that was cut", ended("killed", tallyman.OpPut))
 	if e.Reason == tallyman.Stored && !strings.Contains(e.Details, `"assumed":true`) {
 		i.t.Errorf("the upload that was cut is sold as stored: %+v", e)
 	}
@@ -154,8 +154,8 @@ func (i *island) story(w *witness, port int, quotes bool) {
 
 func (i *island) failedLogin(w *witness) {
 	i.t.Helper()
-	w.find(i, "the failed login", func(e *tallyman.Evidence) bool { return e.Kind == tallyman.KindLoginFailed && e.User == "lu" })
-	w.find(i, "the login", func(e *tallyman.Evidence) bool { return e.Kind == tallyman.KindLogin && e.User == "lu" })
+	w.find("the failed login", func(e *tallyman.Evidence) bool { return e.Kind == tallyman.KindLoginFailed && e.User == "lu" })
+	w.find("the login", func(e *tallyman.Evidence) bool { return e.Kind == tallyman.KindLogin && e.User == "lu" })
 }
 
 // file is an empty log with its folder, which servers append to.
@@ -192,10 +192,10 @@ func TestLogsOfVsftpdBecomeEvidence(t *testing.T) {
 	i.run("vsftpd", conf)
 	i.story(w, port, true)
 	i.failedLogin(w)
-	if e := w.find(i, "the request", func(e *tallyman.Evidence) bool { return e.Kind == tallyman.KindRequest && e.Name == "killed" }); e.Session == "" || e.Peer.Addr().String() != "127.0.0.1" {
+	if e := w.find("the request", func(e *tallyman.Evidence) bool { return e.Kind == tallyman.KindRequest && e.Name == "killed" }); e.Session == "" || e.Peer.Addr().String() != "127.0.0.1" {
 		t.Errorf("the request: %+v", e)
 	}
-	if e := x.find(i, "the line in xferlog", ended("killed", tallyman.OpPut)); time.Since(e.Time).Abs() > time.Minute {
+	if e := x.find("the line in xferlog", ended("killed", tallyman.OpPut)); time.Since(e.Time).Abs() > time.Minute {
 		t.Errorf("the line in xferlog: %+v", e)
 	}
 	w.end()
@@ -220,11 +220,11 @@ func TestLogsOfProFTPDBecomeEvidence(t *testing.T) {
 	x.start()
 	i.run("proftpd-core", "-n", "-c", conf)
 	i.story(w, port, true)
-	w.find(i, "the failed login", func(e *tallyman.Evidence) bool {
+	w.find("the failed login", func(e *tallyman.Evidence) bool {
 		return e.Kind == tallyman.KindLoginFailed && e.Peer.Addr().String() == "127.0.0.1"
 	})
-	w.find(i, "the login", func(e *tallyman.Evidence) bool { return e.Kind == tallyman.KindLogin && e.User == "lu" })
-	x.find(i, "the line in xferlog", ended("killed", tallyman.OpPut))
+	w.find("the login", func(e *tallyman.Evidence) bool { return e.Kind == tallyman.KindLogin && e.User == "lu" })
+	x.find("the line in xferlog", ended("killed", tallyman.OpPut))
 	w.end()
 	x.end()
 	if r := append(w.src.Refused(), x.src.Refused()...); len(r) > 0 {
@@ -248,7 +248,7 @@ func TestLogsOfPureFTPdBecomeEvidence(t *testing.T) {
 	})
 	i.story(w, port, true)
 	i.failedLogin(w)
-	s.find(i, "the line in the statistics", ended("killed", tallyman.OpPut))
+	s.find("the line in the statistics", ended("killed", tallyman.OpPut))
 	w.end()
 	s.end()
 }
@@ -290,19 +290,19 @@ func TestLogsOfOpenSSHBecomeEvidence(t *testing.T) {
 	name := "na me\"q é"
 	sftp("lu", fmt.Sprintf("put %s \"%s\"\nget \"%s\" %s/back\n", content, strings.ReplaceAll(name, `"`, `\"`), strings.ReplaceAll(name, `"`, `\"`), i.dir))
 	sftp("nobody-here", "ls\n")
-	e := w.find(i, "the upload", func(e *tallyman.Evidence) bool {
+	e := w.find("the upload", func(e *tallyman.Evidence) bool {
 		return e.Kind == tallyman.KindClosed && e.Op == tallyman.OpPut && strings.HasSuffix(e.Path, "/"+name)
 	})
 	if e.Moved != 100000 || e.User != "lu" || e.Reason != tallyman.ClosedWell || e.Began.IsZero() || e.Peer.Addr().String() != "127.0.0.1" || e.Session == "" {
 		t.Errorf("the upload: %+v", e)
 	}
-	w.find(i, "the download", func(e *tallyman.Evidence) bool {
+	w.find("the download", func(e *tallyman.Evidence) bool {
 		return e.Kind == tallyman.KindClosed && e.Op == tallyman.OpGet && e.Moved == 100000
 	})
-	w.find(i, "the login", func(e *tallyman.Evidence) bool {
+	w.find("the login", func(e *tallyman.Evidence) bool {
 		return e.Kind == tallyman.KindLogin && e.User == "lu" && e.Peer.Port() != 0
 	})
-	w.find(i, "the failed login", func(e *tallyman.Evidence) bool {
+	w.find("the failed login", func(e *tallyman.Evidence) bool {
 		return e.Kind == tallyman.KindLoginFailed && e.User == "nobody-here"
 	})
 	w.end()

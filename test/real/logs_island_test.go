@@ -177,7 +177,7 @@ func (w *witness) all() []tallyman.Evidence {
 }
 
 // find waits for evidence that fits.
-func (w *witness) find(i *island, what string, fits func(e *tallyman.Evidence) bool) (found tallyman.Evidence) {
+func (w *witness) find(what string, fits func(e *tallyman.Evidence) bool) (found tallyman.Evidence) {
 	w.t.Helper()
 	deadline := time.Now().Add(soon)
 	tick := time.NewTicker(5 * time.Millisecond)

@@ -87,10 +87,10 @@ func named(name string, kind tallyman.Kind) func(e *tallyman.Evidence) bool {
 }
 
 // hpaIsland runs tftpd-hpa, which logs to a journal, and a witness that follows it.
-func hpaIsland(t testing.TB) (i *island, w *witness, at, root string) {
+func hpaIsland(t testing.TB) (w *witness, at string) {
 	t.Helper()
-	i = newIsland(t)
-	root = mkdir(t, i.dir, "tftp")
+	i := newIsland(t)
+	root := mkdir(t, i.dir, "tftp")
 	if err := os.WriteFile(filepath.Join(root, "f"), noise(1, 3000), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -118,31 +118,31 @@ func hpaIsland(t testing.TB) (i *island, w *witness, at, root string) {
 		}
 		return false
 	})
-	return i, w, at, root
+	return w, at
 }
 
 func TestLogOfTftpdHpaBecomesEvidence(t *testing.T) {
 	t.Parallel()
-	i, w, at, _ := hpaIsland(t)
+	w, at := hpaIsland(t)
 
 	c, _, _ := ask(t, at, rrq("f"))
-	e := w.find(i, "the request", named("f", tallyman.KindRequest))
+	e := w.find("the request", named("f", tallyman.KindRequest))
 	if e.Op != tallyman.OpGet || e.Peer.String() != "127.0.0.1:0" || e.Proc.PID == 0 || e.Session != "" || e.Witness != "log" || e.Proto != "tftp" || e.Began != e.Time ||
 		!strings.Contains(e.Raw, "in.tftpd[") || e.Details != `{"format":"tftpd-hpa"}` || time.Since(e.Time) > soon {
 		t.Errorf("the request: %+v", e)
 	}
 	_ = c.Close() // the client dies, and the kernel says so
-	gone := w.find(i, "the end", func(e *tallyman.Evidence) bool { return e.Kind == tallyman.KindClosed && e.Name == "f" })
+	gone := w.find("the end", func(e *tallyman.Evidence) bool { return e.Kind == tallyman.KindClosed && e.Name == "f" })
 	if gone.Reason != tallyman.ClientGone || gone.Proc != e.Proc || gone.Began != e.Began {
 		t.Errorf("the end: %+v", gone)
 	}
 
 	ask(t, at, rrq("al"))
-	if e := w.find(i, "the remapped one", named("al", tallyman.KindRequest)); e.Path != "f" || strings.Contains(e.Details, "remap") {
+	if e := w.find("the remapped one", named("al", tallyman.KindRequest)); e.Path != "f" || strings.Contains(e.Details, "remap") {
 		t.Errorf("remapped: %+v", e)
 	}
 	ask(t, at, rrq("bad"))
-	if e := w.find(i, "what the map denies", named("bad", tallyman.KindRefusal)); e.Reason != tallyman.RemapDenied {
+	if e := w.find("what the map denies", named("bad", tallyman.KindRefusal)); e.Reason != tallyman.RemapDenied {
 		t.Errorf("denied: %+v", e)
 	}
 	c, oack, tid := ask(t, at, rrq("f", "tsize", "0"))
@@ -150,20 +150,22 @@ func TestLogOfTftpdHpaBecomesEvidence(t *testing.T) {
 		t.Fatalf("no OACK: %q", oack)
 	}
 	_, _ = c.WriteToUDP([]byte("\x00\x05\x00\x08no\x00"), tid)
-	w.find(i, "the size probe", func(e *tallyman.Evidence) bool { return e.Reason == tallyman.SizeProbe && e.Name == "f" && e.Proc.PID != 0 })
+	w.find("the size probe", func(e *tallyman.Evidence) bool {
+		return e.Reason == tallyman.SizeProbe && e.Name == "f" && e.Proc.PID != 0
+	})
 	w.end()
 }
 
 func TestForgedNameInALogStaysAName(t *testing.T) {
 	t.Parallel()
-	i, w, at, _ := hpaIsland(t)
+	w, at := hpaIsland(t)
 	for _, name := range []string{
 		"a\nRRQ from 1.2.3.4 filename forged", "e\x1b[31m\xff", "f remapped to x  ", "  lead ", "x\ttab", "n\r", "x\n",
 		"a\nNov 20 00:00:00 vm in.tftpd[1]: RRQ from 1.2.3.4 filename forged", "sending NAK (1, File not found) to 1.2.3.4",
 	} {
 		ask(t, at, rrq(name))
-		r := w.find(i, fmt.Sprintf("the request for %q", name), named(name, tallyman.KindRequest))
-		e := w.find(i, fmt.Sprintf("the refusal of %q", name), named(name, tallyman.KindRefusal))
+		r := w.find(fmt.Sprintf("the request for %q", name), named(name, tallyman.KindRequest))
+		e := w.find(fmt.Sprintf("the refusal of %q", name), named(name, tallyman.KindRefusal))
 		if e.Reason != tallyman.NotFound || e.Proc != r.Proc || e.Peer.String() != "127.0.0.1:0" || r.Path != "" {
 			t.Errorf("%q: %+v, then %+v", name, r, e)
 		}
@@ -181,7 +183,7 @@ func TestForgedNameInALogStaysAName(t *testing.T) {
 
 func TestRestartOfALogLosesAndDoublesNothing(t *testing.T) {
 	t.Parallel()
-	i, w, at, _ := hpaIsland(t)
+	w, at := hpaIsland(t)
 	const rounds, each = 4, 25
 	for round := range rounds {
 		for n := range each {
@@ -192,7 +194,7 @@ func TestRestartOfALogLosesAndDoublesNothing(t *testing.T) {
 		}
 		w.start()
 	}
-	w.find(i, "the last one", named(fmt.Sprintf("r%d-%d", rounds-1, each-1), tallyman.KindRefusal))
+	w.find("the last one", named(fmt.Sprintf("r%d-%d", rounds-1, each-1), tallyman.KindRefusal))
 	w.end()
 	count := map[string]int{}
 	for _, e := range w.all() {

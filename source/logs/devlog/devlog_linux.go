@@ -46,7 +46,7 @@ func Listen(path string) (*net.UnixConn, error) {
 		if info.Mode()&os.ModeSocket == 0 {
 			return nil, fmt.Errorf("make the log socket %s: there is something that is no socket: move it away", path)
 		}
-		if c, err := net.Dial("unixgram", path); err == nil {
+		if c, err := new(net.Dialer).DialContext(context.Background(), "unixgram", path); err == nil {
 			_ = c.Close()
 			return nil, fmt.Errorf("make the log socket %s: another program listens there: choose another path", path)
 		}

@@ -68,8 +68,10 @@ func (f *atftpd) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, R
 	case strings.HasPrefix(m, "Creating new socket: "):
 		return out, noted(whyProgress)
 	}
-	for _, start := range [...]string{"timeout", "packet discarded", "window block ", "tsize option", "blksize option", "windowsize option", "multicast option",
-		"Requested option", "received ", "sent ", "Source port mismatch", "socket may listen"} {
+	for _, start := range [...]string{
+		"timeout", "packet discarded", "window block ", "tsize option", "blksize option", "windowsize option", "multicast option",
+		"Requested option", "received ", "sent ", "Source port mismatch", "socket may listen",
+	} {
 		if strings.HasPrefix(m, start) {
 			return out, noted(whyProgress)
 		}
@@ -225,7 +227,8 @@ func thread(e *Entry) string {
 
 func (f *atftpd) begin(e *Entry, t *atftpdThread) {
 	t.name = keep(t.name)
-	list := append(f.open[strings.Clone(e.Tag)], t)
+	list := f.open[e.Tag]
+	list = append(list, t)
 	if thread(e) != "" || len(list) > mostOpen {
 		list = list[len(list)-1:]
 	}

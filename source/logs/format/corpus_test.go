@@ -145,9 +145,7 @@ func settled(notes []note) (note, bool) {
 	return notes[0], true
 }
 
-var (
-	assertion = regexp.MustCompile(`^results\["s01-parse"\]\["([^"]+)"\]\[(\d+)\]\.(Success|Evt\.(Parsed|Meta)\["([^"]+)"\]) == (.*)$`)
-)
+var assertion = regexp.MustCompile(`^results\["s01-parse"\]\["([^"]+)"\]\[(\d+)\]\.(Success|Evt\.(Parsed|Meta)\["([^"]+)"\]) == (.*)$`)
 
 func TestCrowdSecSamplesGiveTheirHostsAndResults(t *testing.T) {
 	now := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -59,8 +59,8 @@ func quote(b []byte, s string) []byte {
 	}
 	b = append(b, '"')
 	for _, r := range tallyman.Escape(s) {
-		switch {
-		case r == '"' || r == '\\':
+		switch r {
+		case '"', '\\':
 			b = append(b, '\\', byte(r))
 		default:
 			b = utf8.AppendRune(b, r)

@@ -96,6 +96,7 @@ func script(t *testing.T, name, text string) {
 				got = append(got, "~ "+result.Why)
 			case format.Refused:
 				got = append(got, "! "+result.Why)
+			case format.Told:
 			}
 		}
 	}

@@ -44,8 +44,9 @@ func denial(op tallyman.Op) tallyman.Reason {
 		return tallyman.NotReadable
 	case tallyman.OpPut, tallyman.OpAppend:
 		return tallyman.NotWritable
+	default:
+		return tallyman.NotAllowed
 	}
-	return tallyman.NotAllowed
 }
 
 // wellDone is what a line that claims success means.

@@ -117,10 +117,10 @@ func Detect(lines []string, c line.Clock) (name string, ok bool) {
 			}
 		}
 	}
-	best := -1
+	best, most := -1, 0
 	for i, n := range hits {
-		if n > 0 && 2*n >= full && (best < 0 || n > hits[best]) {
-			best = i
+		if n > most && 2*n >= full {
+			best, most = i, n
 		}
 	}
 	switch {

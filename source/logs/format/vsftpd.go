@@ -136,7 +136,7 @@ func (f *vsftpd) reply(e *Entry, v *tallyman.Evidence, text, ip string, out []ta
 			return out, noted(whyRepeated)
 		}
 		v.Kind, v.Reason = tallyman.KindLoginFailed, tallyman.LoginFailed
-	case code == 530 && !(known && ftpOp(c.verb) != tallyman.NoOp) && !strings.HasPrefix(words, "Please login"):
+	case code == 530 && (!known || ftpOp(c.verb) == tallyman.NoOp) && !strings.HasPrefix(words, "Please login"):
 		v.Kind, v.Reason = tallyman.KindLoginFailed, tallyman.LoginFailed
 	case known && ftpOp(c.verb).MovesContent() && !c.running:
 		v.Kind, v.Op, v.Name, v.Began = tallyman.KindRefusal, ftpOp(c.verb), c.name, c.at
@@ -220,15 +220,16 @@ func (f *vsftpd) done(e *Entry, v *tallyman.Evidence, what, rest string, out []t
 		}
 	}
 	var facts []fact
-	switch {
-	case v.Op == tallyman.OpRename:
+	switch v.Op {
+	case tallyman.OpRename:
 		if strings.Count(path, " ") != 1 { // "OLD NEW", unquoted
 			v.Path, v.Name, facts = "", path, []fact{{"name", "ambiguous"}}
 		} else {
 			v.From, v.Path, _ = strings.Cut(path, " ")
 		}
-	case v.Op == tallyman.OpAttrib:
+	case tallyman.OpAttrib:
 		v.Path, _, _ = cutLast(path, " ")
+	default:
 	}
 	switch {
 	case well:

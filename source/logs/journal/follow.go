@@ -91,11 +91,12 @@ func (f *follower) run(ctx context.Context) error {
 		}
 	}
 	args := append(f.base(), "--follow", "--all", "--output-fields="+fields)
-	if f.cursor != "" {
+	switch {
+	case f.cursor != "":
 		args = append(args, "--no-tail", "--after-cursor="+f.cursor)
-	} else if !f.since.IsZero() {
+	case !f.since.IsZero():
 		args = append(args, "--no-tail", fmt.Sprintf("--since=@%d.%06d", f.since.Unix(), f.since.Nanosecond()/1000+1))
-	} else {
+	default:
 		args = append(args, "--lines=0")
 	}
 	if len(f.cfg.Idents) > 0 {
@@ -106,7 +107,7 @@ func (f *follower) run(ctx context.Context) error {
 	// The signal of a dying parent is one of the thread that started the child (prctl(2)).
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	cmd := exec.CommandContext(ctx, f.cfg.Program, args...)
+	cmd := exec.CommandContext(ctx, f.cfg.Program, args...) //nolint:gosec // the program is configured, and no shell reads the arguments
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 5 * time.Second
@@ -230,10 +231,10 @@ func (f *follower) checkCursor(ctx context.Context) error {
 	}
 	ctx, stop := context.WithTimeout(ctx, time.Minute)
 	defer stop()
-	cmd := exec.CommandContext(ctx, f.cfg.Program, append(f.base(), "--lines=1", "--output-fields=_PID", "--cursor="+f.cursor)...)
+	cmd := exec.CommandContext(ctx, f.cfg.Program, append(f.base(), "--lines=1", "--output-fields=_PID", "--cursor="+f.cursor)...) //nolint:gosec // as above
 	out, err := cmd.Output()
 	var exit *exec.ExitError
-	if err != nil && !(errors.As(err, &exit) && len(out) == 0) {
+	if err != nil && (!errors.As(err, &exit) || len(out) > 0) {
 		return fmt.Errorf("look for the place in the journal: %w", err)
 	}
 	now, found := parseCursor(rawCursor(out))

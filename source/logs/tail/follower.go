@@ -352,7 +352,7 @@ func (f *Follower) truncated(o *open, deliver func(Batch) error) error {
 	o.Offset, o.HeadLen, o.Head, o.skip = 0, 0, 0, false
 	if copyOf == nil {
 		if before.Offset > 0 {
-			f.gaps = append(f.gaps, fmt.Sprintf("%s was truncated, and no copy of it was found: lines may be lost", f.path))
+			f.gaps = append(f.gaps, f.path+" was truncated, and no copy of it was found: lines may be lost")
 		}
 		return nil
 	}

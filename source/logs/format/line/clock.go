@@ -253,9 +253,7 @@ func (d *reader) zone() {
 	}
 	d.s = d.s[1:]
 	h := d.number(2)
-	if strings.HasPrefix(d.s, ":") {
-		d.s = d.s[1:]
-	}
+	d.s = strings.TrimPrefix(d.s, ":")
 	m := d.number(2)
 	if h > 14 || m > 59 {
 		d.bad = true
