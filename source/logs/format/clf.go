@@ -1,0 +1,184 @@
+package format
+
+import (
+	"strings"
+
+	"tallyman"
+	"tallyman/source/logs/format/line"
+)
+
+// The common log format, as ProFTPD and pure-ftpd write it:
+//
+//	localhost UNKNOWN u [27/Nov/2026:00:55:17 +0000] "STOR up a.bin" 226 3000000      ProFTPD, ExtendedLog without a LogFormat
+//	[20/Nov/2026:17:42:04 +0000] 192.0.2.1 u "STOR up.bin" 226 6291456 1.054 f=...    ProFTPD, the LogFormat of our README
+//	localhost - u [20/Nov/2026:17:47:08 -0000] "PUT /srv/up.bin" 200 6291456          pure-ftpd, AltLog clf
+//
+// The command is read from its own quote to the last one, so that a name may hold quotes.
+type commonLine struct {
+	host, user string
+	verb, name string
+	code       int64
+	bytes      string
+	rest       string
+}
+
+// commonEntry reads the stamp, wherever it stands, and checks the rest.
+func commonEntry(raw string, c line.Clock) (Entry, commonLine, bool) {
+	open := strings.IndexByte(raw, '[')
+	if open < 0 || open > 600 {
+		return Entry{}, commonLine{}, false
+	}
+	at, after, ok := c.Common(raw[open+1:])
+	if !ok || !strings.HasPrefix(after, "] ") {
+		return Entry{}, commonLine{}, false
+	}
+	after = after[2:]
+	var l commonLine
+	if open == 0 {
+		var cut bool
+		if l.host, after, cut = strings.Cut(after, " "); !cut {
+			return Entry{}, commonLine{}, false
+		}
+		if l.user, after, cut = strings.Cut(after, ` "`); !cut {
+			return Entry{}, commonLine{}, false
+		}
+	} else {
+		before, cut := strings.CutSuffix(raw[:open], " ")
+		host, rest, cut2 := strings.Cut(before, " ")
+		_, user, cut3 := strings.Cut(rest, " ") // the name by RFC 1413 is one word
+		after, ok = strings.CutPrefix(after, `"`)
+		if !cut || !cut2 || !cut3 || !ok {
+			return Entry{}, commonLine{}, false
+		}
+		l.host, l.user = host, user
+	}
+	command, tail, cut := commandEnd(after)
+	if !cut {
+		return Entry{}, commonLine{}, false
+	}
+	l.verb, l.name, _ = strings.Cut(command, " ")
+	digits, tail, _ := strings.Cut(tail, " ")
+	if l.code, ok = number(digits); !ok {
+		if digits != "-" {
+			return Entry{}, commonLine{}, false
+		}
+		l.code = 0
+	}
+	l.bytes, l.rest, _ = strings.Cut(tail, " ")
+	if _, ok := number(l.bytes); !ok && l.bytes != "-" {
+		return Entry{}, commonLine{}, false
+	}
+	return Entry{Time: at, Message: raw, Raw: raw}, l, true
+}
+
+// commandEnd finds the last quote that a reply code follows.
+func commandEnd(s string) (command, tail string, ok bool) {
+	for end := len(s); end > 0; {
+		i := strings.LastIndex(s[:end], `" `)
+		if i < 0 {
+			return "", "", false
+		}
+		end = i + 1
+		if code, _, _ := strings.Cut(s[i+2:], " "); code == "-" || digitsOnly(code) && len(code) == 3 {
+			return s[:i], s[i+2:], true
+		}
+	}
+	return "", "", false
+}
+
+// fill puts into the evidence what both servers say alike.
+func (l *commonLine) fill(v *tallyman.Evidence) []fact {
+	facts := client(v, l.host)
+	if l.user != "-" {
+		v.User = l.user
+	}
+	if n, ok := number(l.bytes); ok {
+		v.Moved = n
+	}
+	return facts
+}
+
+// extended reads ExtendedLog of ProFTPD.
+type extended struct{ opt Options }
+
+func newExtended(o Options) Format { return extended{o} }
+
+func extendedLine(raw string, c line.Clock) (Entry, bool) {
+	e, l, ok := commonEntry(raw, c)
+	return e, ok && l.verb != "" && l.verb == strings.ToUpper(l.verb)
+}
+
+func (x extended) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
+	_, l, ok := commonEntry(e.Message, line.Clock{Zone: x.opt.Zone})
+	if !ok {
+		return out, refused(whyNotOwn)
+	}
+	v := e.say(tallyman.KindClosed, "ftp")
+	facts := append(l.fill(&v), fact{"code", l.code})
+	status, why := "", ""
+	if at := strings.Index(l.rest, "f="); at >= 0 {
+		var middle string
+		var ok bool
+		middle, status, ok = cutLast(l.rest[at+2:], " st=")
+		status, _, _ = strings.Cut(status, " ")
+		path, reason, hasWhy := cutLast(middle, " why=")
+		if ok && hasWhy {
+			if path != "-" {
+				v.Path = path
+			}
+			if reason != "-" {
+				why = reason
+			}
+		}
+	}
+	if status != "" && status != "-" {
+		facts = append(facts, fact{"status", status})
+	}
+	if !ftpDone(&v, l.verb, l.code, why) {
+		return out, noted(whySession)
+	}
+	switch {
+	case v.Kind == tallyman.KindCommandRefused:
+		facts = append(facts, refusedCommand(&v, l.verb, l.name)...)
+	case l.verb == "USER":
+		v.User = l.name
+	case l.verb != "PASS":
+		v.Name = l.name
+	}
+	facts = append(facts, unconfirmed(&v)...)
+	if v.Kind == tallyman.KindClosed && status == "cancelled" {
+		v.Reason = tallyman.ClientAbort // or the control connection went first
+		facts = append(facts, isAssumed())
+	}
+	if !v.Op.MovesContent() {
+		v.Moved = -1
+	}
+	e.finish(&v, facts...)
+	return append(out, v), Result{}
+}
+
+// pureCLF reads AltLog clf of pure-ftpd: every line says 200, also of transfers that were cut.
+type pureCLF struct{ opt Options }
+
+func newPureCLF(o Options) Format { return pureCLF{o} }
+
+func pureCLFLine(raw string, c line.Clock) (Entry, bool) {
+	e, l, ok := commonEntry(raw, c)
+	return e, ok && (l.verb == "GET" || l.verb == "PUT") && l.code == 200
+}
+
+func (x pureCLF) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
+	_, l, ok := commonEntry(e.Message, line.Clock{Zone: x.opt.Zone})
+	if !ok {
+		return out, refused(whyNotOwn)
+	}
+	v := e.say(tallyman.KindClosed, "ftp")
+	facts := append(l.fill(&v), isAssumed())
+	v.Path, v.Op = l.name, tallyman.OpGet
+	if l.verb == "PUT" {
+		v.Op = tallyman.OpPut
+	}
+	v.Reason = wellDone(v.Op)
+	e.finish(&v, facts...)
+	return append(out, v), Result{}
+}

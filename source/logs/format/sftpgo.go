@@ -1,0 +1,153 @@
+package format
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+
+	"tallyman"
+	"tallyman/source/logs/format/line"
+)
+
+// sftpgo reads the JSON log of SFTPGo, one object in a line: transfers (Upload, Download), failed logins and changes of the tree. An FTP upload that was
+// cut is logged without an error.
+type sftpgo struct{}
+
+// sftpgoRecord is the part of a line that is read.
+type sftpgoRecord struct {
+	Level        string `json:"level"`
+	Time         string `json:"time"`
+	Sender       string `json:"sender"`
+	LocalAddr    string `json:"local_addr"`
+	RemoteAddr   string `json:"remote_addr"`
+	ClientIP     string `json:"client_ip"`
+	Username     string `json:"username"`
+	FilePath     string `json:"file_path"`
+	TargetPath   string `json:"target_path"`
+	VirtualPath  string `json:"virtual_path"`
+	ConnectionID string `json:"connection_id"`
+	Protocol     string `json:"protocol"`
+	LoginType    string `json:"login_type"`
+	SizeBytes    *int64 `json:"size_bytes"`
+	ElapsedMS    *int64 `json:"elapsed_ms"`
+	Error        string `json:"error"`
+	Message      string `json:"message"`
+}
+
+func newSFTPGo(Options) Format { return sftpgo{} }
+
+func sftpgoLine(raw string, c line.Clock) (Entry, bool) {
+	if !strings.HasPrefix(raw, `{"`) || !strings.Contains(raw, `"sender":`) {
+		return Entry{}, false
+	}
+	var r sftpgoRecord
+	if json.Unmarshal([]byte(raw), &r) != nil {
+		return Entry{}, false
+	}
+	at, rest, ok := c.ISO(r.Time)
+	return Entry{Time: at, Message: raw, Raw: raw}, ok && rest == "" && r.Sender != ""
+}
+
+func (sftpgo) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
+	var r sftpgoRecord
+	if err := json.Unmarshal([]byte(e.Message), &r); err != nil {
+		return out, refused(whyNotOwn)
+	}
+	proto := strings.ToLower(r.Protocol)
+	switch proto {
+	case "ssh", "scp":
+		proto = "sftp"
+	case "sftp", "ftp":
+	default:
+		return out, noted("about another protocol")
+	}
+	v := e.say(tallyman.KindClosed, proto)
+	v.User, v.Session, v.Err = r.Username, r.ConnectionID, r.Error
+	facts := sftpgoEnds(&v, &r)
+	switch r.Sender {
+	case "Upload", "Download":
+		v.Op, v.Name, v.Path = tallyman.OpPut, r.VirtualPath, r.FilePath
+		if r.Sender == "Download" {
+			v.Op = tallyman.OpGet
+		}
+		if r.SizeBytes != nil && *r.SizeBytes >= 0 {
+			v.Moved = *r.SizeBytes
+		}
+		if r.ElapsedMS != nil && *r.ElapsedMS >= 0 {
+			v.Began = v.Time.Add(-time.Duration(*r.ElapsedMS) * time.Millisecond)
+			facts = append(facts, fact{"ms", *r.ElapsedMS})
+		}
+		v.Reason = wellDone(v.Op)
+		if r.Error != "" || r.Level == "error" {
+			v.Reason = sftpgoReason(r.Error)
+		} else if proto == "ftp" {
+			facts = append(facts, isAssumed())
+		}
+	case "connection_failed":
+		v.Kind, v.Reason = tallyman.KindLoginFailed, tallyman.LoginFailed
+		if r.LoginType != "" {
+			facts = append(facts, fact{"method", r.LoginType})
+		}
+	case "Rename", "Remove", "Mkdir", "Rmdir", "Symlink", "Chmod", "Chown", "Chtimes", "Truncate":
+		v.Op, v.Reason = sftpgoOp(r.Sender), tallyman.ClosedWell
+		v.Name, v.Path = r.VirtualPath, r.FilePath
+		if r.TargetPath != "" {
+			v.From, v.Path = r.FilePath, r.TargetPath
+		}
+	default:
+		return out, noted(whySession)
+	}
+	e.finish(&v, facts...)
+	return append(out, v), Result{}
+}
+
+// sftpgoEnds sets both ends: the client has its port.
+func sftpgoEnds(v *tallyman.Evidence, r *sftpgoRecord) (facts []fact) {
+	if at, ok := endpoint(r.RemoteAddr); ok {
+		v.Peer = at
+	} else if r.ClientIP != "" {
+		facts = client(v, r.ClientIP)
+	} else if r.RemoteAddr != "" {
+		facts = client(v, r.RemoteAddr)
+	}
+	if at, ok := endpoint(r.LocalAddr); ok {
+		v.Self = at
+	}
+	return facts
+}
+
+func sftpgoOp(sender string) tallyman.Op {
+	switch sender {
+	case "Rename":
+		return tallyman.OpRename
+	case "Remove":
+		return tallyman.OpDelete
+	case "Mkdir":
+		return tallyman.OpMkdir
+	case "Rmdir":
+		return tallyman.OpRmdir
+	case "Symlink":
+		return tallyman.OpSymlink
+	case "Truncate":
+		return tallyman.OpModify
+	}
+	return tallyman.OpAttrib
+}
+
+// sftpgoReason is what the error of a transfer means.
+func sftpgoReason(text string) tallyman.Reason {
+	switch {
+	case strings.Contains(text, "connection reset by peer"), strings.Contains(text, "unexpected EOF"), strings.Contains(text, "broken pipe"),
+		strings.Contains(text, "use of closed network connection"):
+		return tallyman.ClientGone
+	case strings.Contains(text, "no space left"):
+		return tallyman.DiskFull
+	case strings.Contains(text, "quota"):
+		return tallyman.Quota
+	case strings.Contains(text, "transfer aborted"):
+		return tallyman.ClientAbort
+	case strings.Contains(text, "timeout"):
+		return tallyman.Timeout
+	}
+	return tallyman.ServerError
+}

@@ -1,0 +1,314 @@
+package format
+
+import (
+	"strings"
+	"time"
+
+	"tallyman"
+)
+
+// sftpServer reads internal-sftp and sftp-server of OpenSSH at level INFO (-l INFO): one process per session. "close" and "forced close" are the best
+// claims that a log makes. Names are escaped by vis(3), and come back as the bytes they were.
+//
+// "sent status" is the answer to the request before it, which may be one that is not logged (stat): after an open it is only assumed.
+type sftpServer struct {
+	sessions *memo[int32, *sftpSession]
+	waiting  map[int32]*sftpSession // those whose last command waits for its answer
+}
+
+type sftpSession struct {
+	user, peer string
+	open       map[string]sftpOpen // by path
+	last       sftpLast
+}
+
+type sftpOpen struct {
+	at time.Time
+	op tallyman.Op
+}
+
+// sftpLast is the request that the next status may answer.
+type sftpLast struct {
+	entry    Entry
+	op       tallyman.Op
+	name, to string
+}
+
+// mostHandles bounds the open files of a session; OpenSSH itself stops at the limit of descriptors.
+const mostHandles = 4096
+
+func newSFTPServer(Options) Format {
+	return &sftpServer{sessions: newMemo[int32, *sftpSession](), waiting: map[int32]*sftpSession{}}
+}
+
+func (f *sftpServer) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
+	m := strings.TrimSuffix(e.Message, " [postauth]")
+	s, known := f.sessions.get(e.PID)
+	if !known || e.PID == 0 {
+		s = &sftpSession{open: map[string]sftpOpen{}}
+		if e.PID != 0 {
+			f.sessions.put(e.PID, s)
+		}
+	}
+	if status, ok := strings.CutPrefix(m, "sent status "); ok {
+		return f.status(e, s, status, out)
+	}
+	out = s.answer(out)
+	delete(f.waiting, e.PID)
+	verb, rest, _ := strings.Cut(m, " ")
+	switch verb {
+	case "session":
+		return f.session(e, s, rest, out)
+	case "open":
+		return f.open(e, s, rest, out)
+	case "close":
+		return f.close(e, s, rest, tallyman.ClosedWell, out)
+	case "forced":
+		if rest, ok := strings.CutPrefix(rest, "close "); ok {
+			return f.close(e, s, rest, tallyman.ClientGone, out)
+		}
+	case "opendir", "closedir":
+		return f.list(e, s, rest, verb == "opendir", out)
+	case "remove":
+		return f.command(e, s, tallyman.OpDelete, strings.TrimPrefix(rest, "name "), "", out)
+	case "rmdir":
+		return f.command(e, s, tallyman.OpRmdir, strings.TrimPrefix(rest, "name "), "", out)
+	case "mkdir":
+		rest, _, ok := cutLast(strings.TrimPrefix(rest, "name "), " mode 0")
+		if ok {
+			return f.command(e, s, tallyman.OpMkdir, rest, "", out)
+		}
+	case "rename", "posix-rename", "symlink", "link", "hardlink":
+		op := tallyman.OpRename
+		if verb == "symlink" {
+			op = tallyman.OpSymlink
+		} else if strings.HasSuffix(verb, "link") {
+			op = tallyman.OpLink
+		}
+		from, ok := strings.CutPrefix(rest, "old ")
+		if from, to, cut := strings.Cut(from, `" new "`); ok && cut {
+			return f.command(e, s, op, from+`"`, `"`+to, out)
+		}
+	case "set":
+		if i := strings.LastIndex(rest, `" `); i > 0 {
+			return f.command(e, s, tallyman.OpAttrib, rest[:i+1], "", out)
+		}
+	case "received", "statvfs", "fsync", "copy-data:", "lsetstat", "fsetstat", "setstat", "debug1:", "debug2:", "debug3:", "read", "write", "realpath", "lstat", "stat", "fstat", "limits", "sent":
+		return out, noted(whyProgress)
+	}
+	return out, refused(whyUnknown)
+}
+
+// of starts evidence about the session.
+func (s *sftpSession) of(e *Entry, kind tallyman.Kind) tallyman.Evidence {
+	v := e.session(kind, "sftp")
+	v.User = s.user
+	if at, ok := peer(s.peer); ok {
+		v.Peer = at
+	}
+	return v
+}
+
+// session reads "opened for local user U from [IP]".
+func (f *sftpServer) session(e *Entry, s *sftpSession, rest string, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
+	what, rest, ok := strings.Cut(rest, " for local user ")
+	user, ip, cut := cutLast(rest, " from [")
+	ip, end := strings.CutSuffix(ip, "]")
+	if !ok || !cut || !end {
+		return out, refused(whyUnknown)
+	}
+	switch what {
+	case "opened":
+		*s = sftpSession{user: keep(user), peer: keep(ip), open: map[string]sftpOpen{}}
+	case "closed":
+		f.sessions.drop(e.PID)
+	default:
+		return out, refused(whyUnknown)
+	}
+	return out, noted(whySession)
+}
+
+// open reads `"P" flags WRITE,CREATE,TRUNCATE mode 0644`.
+func (f *sftpServer) open(e *Entry, s *sftpSession, rest string, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
+	quoted, flags, ok := cutLast(rest, " flags ")
+	flags, mode, cut := strings.Cut(flags, " mode 0")
+	path, isPath := unquote(quoted)
+	if !ok || !cut || !isPath || strings.Contains(flags, " ") || mode != "" && !digitsOnly(mode) {
+		return out, refused(whyUnknown)
+	}
+	o := sftpOpen{at: tallyman.Clean(e.Time), op: tallyman.OpGet}
+	switch {
+	case strings.Contains(flags, "APPEND"):
+		o.op = tallyman.OpAppend
+	case strings.Contains(flags, "WRITE"):
+		o.op = tallyman.OpPut
+	}
+	if len(s.open) >= mostHandles {
+		clear(s.open)
+	}
+	s.open[keep(path)] = o
+	s.last = sftpLast{op: o.op, name: keep(path)}
+	v := s.of(e, tallyman.KindRequest)
+	v.Op, v.Name, v.Path, v.Began = o.op, path, path, o.at
+	e.finish(&v, fact{"flags", flags})
+	return append(out, v), Result{}
+}
+
+// close reads `"P" bytes read R written W`.
+func (f *sftpServer) close(e *Entry, s *sftpSession, rest string, reason tallyman.Reason, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
+	quoted, counts, ok := cutLast(rest, " bytes read ")
+	digits, digits2, cut := strings.Cut(counts, " written ")
+	read, isRead := number(digits)
+	written, isWritten := number(digits2)
+	path, isPath := unquote(quoted)
+	if !ok || !cut || !isRead || !isWritten || !isPath {
+		return out, refused(whyUnknown)
+	}
+	o, known := s.open[path]
+	delete(s.open, path)
+	if !known {
+		switch {
+		case written > 0:
+			o.op = tallyman.OpPut
+		case read > 0:
+			o.op = tallyman.OpGet
+		}
+	}
+	v := s.of(e, tallyman.KindClosed)
+	v.Op, v.Name, v.Path, v.Began, v.Reason, v.Moved = o.op, path, path, o.at, reason, written
+	if o.op == tallyman.OpGet {
+		v.Moved = read
+	}
+	var facts []fact
+	if read > 0 && written > 0 {
+		facts = []fact{{"read", read}, {"written", written}}
+	}
+	e.finish(&v, facts...)
+	return append(out, v), Result{}
+}
+
+func (f *sftpServer) list(e *Entry, s *sftpSession, rest string, begins bool, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
+	path, ok := unquote(rest)
+	if !ok {
+		return out, refused(whyUnknown)
+	}
+	v := s.of(e, tallyman.KindRequest)
+	v.Op, v.Name, v.Path, v.Began = tallyman.OpList, path, path, tallyman.Clean(e.Time)
+	if begins {
+		if len(s.open) >= mostHandles {
+			clear(s.open)
+		}
+		s.open[keep(path)] = sftpOpen{at: v.Began, op: tallyman.OpList}
+		s.last = sftpLast{op: tallyman.OpList, name: keep(path)}
+	} else {
+		v.Kind, v.Reason, v.Began = tallyman.KindClosed, tallyman.ClosedWell, s.open[path].at
+		delete(s.open, path)
+	}
+	e.finish(&v)
+	return append(out, v), Result{}
+}
+
+// command keeps what changes the tree back until the answer is known: only a failure has a line of its own.
+func (f *sftpServer) command(e *Entry, s *sftpSession, op tallyman.Op, quoted, to string, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
+	name, ok := unquote(quoted)
+	target, ok2 := "", true
+	if to != "" {
+		target, ok2 = unquote(to)
+	}
+	if !ok || !ok2 {
+		return out, refused(whyUnknown)
+	}
+	s.last = sftpLast{entry: *e, op: op, name: name, to: target}
+	if e.PID == 0 || len(f.waiting) >= mostWaiting {
+		return s.answer(out), Result{}
+	}
+	f.waiting[e.PID] = s
+	return out, noted(whyPending)
+}
+
+// answer tells the command that had no failure.
+func (s *sftpSession) answer(out []tallyman.Evidence) []tallyman.Evidence {
+	last := s.last
+	s.last = sftpLast{}
+	if last.entry.Raw == "" && last.entry.Message == "" {
+		return out
+	}
+	v := s.of(&last.entry, tallyman.KindClosed)
+	v.Op, v.Name, v.Path, v.Reason = last.op, last.name, last.name, tallyman.ClosedWell
+	if last.to != "" {
+		v.From, v.Path = last.name, last.to
+	}
+	last.entry.finish(&v, isAssumed())
+	return append(out, v)
+}
+
+func (f *sftpServer) settle(then time.Time, out []tallyman.Evidence) []tallyman.Evidence {
+	for pid, s := range f.waiting {
+		if !s.last.entry.Time.After(then) {
+			out = s.answer(out)
+			delete(f.waiting, pid)
+		}
+	}
+	return out
+}
+
+// status reads the failure of a request.
+func (f *sftpServer) status(e *Entry, s *sftpSession, status string, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
+	last := s.last
+	s.last = sftpLast{}
+	delete(f.waiting, e.PID)
+	if last.op == tallyman.NoOp || status == "End of file" {
+		return out, noted(whyProgress)
+	}
+	v := s.of(e, tallyman.KindRefusal)
+	if !last.op.MovesContent() {
+		v.Kind = tallyman.KindCommandRefused
+	}
+	v.Op, v.Name, v.Path, v.Err, v.Reason = last.op, last.name, last.name, status, fileReason(status, denial(last.op))
+	if last.to != "" {
+		v.From, v.Path = last.name, last.to
+	}
+	if o, known := s.open[last.name]; known {
+		v.Began = o.at
+	}
+	e.finish(&v, isAssumed())
+	return append(out, v), Result{}
+}
+
+// unquote takes the quotes off and undoes vis(3) with VIS_CSTYLE, VIS_NL, VIS_TAB and VIS_OCTAL (log.c of OpenSSH). A quote in a name is not escaped.
+func unquote(s string) (string, bool) {
+	s, ok := between(s, `"`, `"`)
+	if !ok || !strings.Contains(s, `\`) {
+		return s, ok
+	}
+	b := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] != '\\' {
+			b = append(b, s[i])
+			continue
+		}
+		i++
+		if i >= len(s) {
+			return "", false
+		}
+		if s[i] >= '0' && s[i] <= '3' && i+2 < len(s) && octal(s[i+1]) && octal(s[i+2]) {
+			b = append(b, (s[i]-'0')<<6|(s[i+1]-'0')<<3|(s[i+2]-'0'))
+			i += 2
+			continue
+		}
+		at := strings.IndexByte(visLetters, s[i])
+		if at < 0 {
+			return "", false
+		}
+		b = append(b, visBytes[at])
+	}
+	return string(b), true
+}
+
+// A letter behind a backslash, and the byte that it stands for.
+const (
+	visLetters = `nrtbavf0s\`
+	visBytes   = "\n\r\t\b\a\v\f\x00 \\"
+)
+
+func octal(c byte) bool { return c >= '0' && c <= '7' }

@@ -1,0 +1,102 @@
+package format_test
+
+import "testing"
+
+func TestLinesOfSFTPServer(t *testing.T) {
+	script(t, "sftp-server", `
+Nov 27 00:55:10 vm internal-sftp[9]: session opened for local user lu from [127.0.0.1]
+~ about the course of a session
+Nov 27 00:55:10 vm internal-sftp[9]: sent status No such file
+~ about the course of a transfer
+Nov 27 00:55:10 vm internal-sftp[9]: open "/home/na me"q" flags WRITE,CREATE,TRUNCATE mode 0644
+= request sftp op=put peer=127.0.0.1:0 user=lu session=9 pid=9 name="/home/na me\"q" path="/home/na me\"q" began=0s details={"flags":"WRITE,CREATE,TRUNCATE"}
+Nov 27 00:55:12 vm internal-sftp[9]: close "/home/na me"q" bytes read 0 written 100000
+= closed sftp op=put peer=127.0.0.1:0 user=lu session=9 pid=9 name="/home/na me\"q" path="/home/na me\"q" moved=100000 reason=closed began=2s
+Nov 27 00:55:12 vm internal-sftp[9]: open "/home/e\303\244\n\033" flags READ mode 0666
+= request sftp op=get peer=127.0.0.1:0 user=lu session=9 pid=9 name="/home/eä\n\x1b" path="/home/eä\n\x1b" began=0s details={"flags":"READ"}
+Nov 27 00:55:12 vm internal-sftp[9]: forced close "/home/e\303\244\n\033" bytes read 783360 written 0
+= closed sftp op=get peer=127.0.0.1:0 user=lu session=9 pid=9 name="/home/eä\n\x1b" path="/home/eä\n\x1b" moved=783360 reason=client-gone began=0s
+Nov 27 00:55:12 vm internal-sftp[9]: open "/x" flags READ mode 0666" flags WRITE,APPEND mode 0644
+= request sftp op=append peer=127.0.0.1:0 user=lu session=9 pid=9 name="/x\" flags READ mode 0666" path="/x\" flags READ mode 0666" began=0s details={"flags":"WRITE,APPEND"}
+Nov 27 00:55:12 vm internal-sftp[9]: sent status Permission denied
+= refusal sftp op=append peer=127.0.0.1:0 user=lu session=9 pid=9 name="/x\" flags READ mode 0666" path="/x\" flags READ mode 0666" reason=not-writable began=0s details={"assumed":true}
+Nov 27 00:55:12 vm internal-sftp[9]: close "/late" bytes read 0 written 5
+= closed sftp op=put peer=127.0.0.1:0 user=lu session=9 pid=9 name="/late" path="/late" moved=5 reason=closed
+Nov 27 00:55:13 vm internal-sftp[9]: remove name "/home/up1"
+~ waits for the lines that follow
+Nov 27 00:55:13 vm internal-sftp[9]: remove name "/home/nope"
+= closed sftp op=delete peer=127.0.0.1:0 user=lu session=9 pid=9 name="/home/up1" path="/home/up1" reason=closed details={"assumed":true}
+~ waits for the lines that follow
+Nov 27 00:55:13 vm internal-sftp[9]: sent status No such file
+= command-refused sftp op=delete peer=127.0.0.1:0 user=lu session=9 pid=9 name="/home/nope" path="/home/nope" reason=not-found details={"assumed":true}
+Nov 27 00:55:13 vm internal-sftp[9]: mkdir name "/home/d" mode 0777
+~ waits for the lines that follow
+Nov 27 00:55:13 vm internal-sftp[9]: posix-rename old "/a" new "/b"
+= closed sftp op=mkdir peer=127.0.0.1:0 user=lu session=9 pid=9 name="/home/d" path="/home/d" reason=closed details={"assumed":true}
+~ waits for the lines that follow
+Nov 27 00:55:13 vm internal-sftp[9]: opendir "/home"
+= closed sftp op=rename peer=127.0.0.1:0 user=lu session=9 pid=9 name="/a" path="/b" from="/a" reason=closed details={"assumed":true}
+= request sftp op=list peer=127.0.0.1:0 user=lu session=9 pid=9 name="/home" path="/home" began=0s
+Nov 27 00:55:14 vm internal-sftp[9]: closedir "/home"
+= closed sftp op=list peer=127.0.0.1:0 user=lu session=9 pid=9 name="/home" path="/home" reason=closed began=1s
+Nov 27 00:55:14 vm internal-sftp[9]: set "/a" modtime 20261127-00:00:00
+~ waits for the lines that follow
+Nov 27 00:55:14 vm internal-sftp[9]: session closed for local user lu from [127.0.0.1]
+= closed sftp op=attrib peer=127.0.0.1:0 user=lu session=9 pid=9 name="/a" path="/a" reason=closed details={"assumed":true}
+~ about the course of a session
+Nov 27 00:55:14 vm internal-sftp[9]: open "/home/bad\q" flags READ mode 0666
+! a message that this format does not know
+Nov 27 00:55:14 vm internal-sftp[9]: whatever
+! a message that this format does not know
+`)
+}
+
+func TestLinesOfSSHD(t *testing.T) {
+	script(t, "sshd", `
+Nov 27 00:55:10 vm sshd[1]: Server listening on 127.0.0.1 port 2126.
+~ about the server itself
+Nov 27 00:55:10 vm sshd[2]: Accepted publickey for lu from 127.0.0.1 port 54378 ssh2: ED25519 SHA256:NO96
+= login sftp peer=127.0.0.1:54378 user=lu session=2 pid=2 details={"method":"publickey"}
+Nov 27 00:55:10 vm sshd[2]: Received disconnect from 127.0.0.1 port 54378:11: disconnected by user
+~ about the course of a session
+Nov 27 00:55:10 vm sshd[2]: Disconnected from user lu 127.0.0.1 port 54378
+~ about the course of a session
+Nov 27 00:55:10 vm sshd[3]: Invalid user nob from 127.0.0.1 port 54402
+= login-failed sftp peer=127.0.0.1:54402 user=nob session=3 pid=3 reason=login-failed
+Nov 27 00:55:10 vm sshd[3]: Connection closed by invalid user nob 127.0.0.1 port 54402 [preauth]
+= login-failed sftp peer=127.0.0.1:54402 user=nob session=3 pid=3 reason=client-gone details={"repeats":true}
+Nov 27 00:55:10 vm sshd[4]: Failed password for lu from 127.0.0.1 port 54410 ssh2
+= login-failed sftp peer=127.0.0.1:54410 user=lu session=4 pid=4 reason=login-failed details={"method":"password"}
+Nov 27 00:55:10 vm sshd[4]: Connection closed by authenticating user lu 127.0.0.1 port 54410 [preauth]
+= login-failed sftp peer=127.0.0.1:54410 user=lu session=4 pid=4 reason=client-gone details={"repeats":true}
+Nov 27 00:55:10 vm sshd[5]: Failed password for invalid user x from 1.2.3.4 port 5 ssh2: y from 10.10.1.2 port 55 ssh2
+= login-failed sftp peer=1.2.3.4:5 user=x session=5 pid=5 reason=login-failed details={"method":"password","peer":"ambiguous"}
+Nov 27 00:55:10 vm sshd[6]: Connection from 10.10.1.2 port 55 on 127.0.0.1 port 22
+~ about the course of a session
+Nov 27 00:55:10 vm sshd[6]: Failed password for invalid user x from 1.2.3.4 port 5 ssh2: y from 10.10.1.2 port 55 ssh2
+= login-failed sftp peer=10.10.1.2:55 user=x from 1.2.3.4 port 5 ssh2: y session=6 pid=6 reason=login-failed details={"method":"password"}
+Nov 27 00:55:10 vm sshd[7]: Invalid user x from 1.2.3.4 port 5 from 10.10.1.2 port 55
+= login-failed sftp peer=10.10.1.2:55 user=x from 1.2.3.4 port 5 session=7 pid=7 reason=login-failed
+`)
+}
+
+func TestLinesOfSFTPGo(t *testing.T) {
+	script(t, "sftpgo", `
+{"level":"info","time":"2026-11-20T17:42:01.500","sender":"Upload","local_addr":"127.0.0.1:2121","remote_addr":"192.0.2.1:4000","elapsed_ms":1494,"size_bytes":6291456,"username":"u","file_path":"/srv/up.bin","virtual_path":"/up.bin","connection_id":"FTP_0_207","protocol":"FTP","ftp_mode":"passive"}
+= closed ftp op=put peer=192.0.2.1:4000 self=127.0.0.1:2121 user=u session=FTP_0_207 name="/up.bin" path="/srv/up.bin" moved=6291456 reason=stored began=1.494s details={"assumed":true,"ms":1494}
+{"level":"error","time":"2026-11-20T17:42:01.500","sender":"Upload","remote_addr":"[2001:db8::1]:4000","elapsed_ms":1494,"size_bytes":6291456,"username":"u","file_path":"/srv/a\nb","virtual_path":"/a\nb","connection_id":"SFTP_1","protocol":"SFTP","error":"unexpected EOF"}
+= closed sftp op=put peer=[2001:db8::1]:4000 user=u session=SFTP_1 name="/a\nb" path="/srv/a\nb" moved=6291456 reason=client-gone began=1.494s details={"ms":1494}
+{"level":"debug","time":"2026-11-20T17:42:01.500","sender":"connection_failed","client_ip":"192.0.2.1","username":"u","login_type":"password","protocol":"SSH","error":"invalid credentials"}
+= login-failed sftp peer=192.0.2.1:0 user=u reason=login-failed details={"method":"password"}
+{"level":"debug","time":"2026-11-20T17:42:01.500","sender":"httpd","protocol":"HTTP","message":"x"}
+~ about another protocol
+{"level":"info","time":"2026-11-20T17:42:01.500","sender":"Rename","username":"u","file_path":"/srv/a","target_path":"/srv/b","connection_id":"x","protocol":"SFTP"}
+= closed sftp op=rename user=u session=x path="/srv/b" from="/srv/a" reason=closed
+{"level":"info","time":"2026-11-20T17:42:01.500","sender":"FTP","message":"x","protocol":"FTP"}
+~ about the course of a session
+{"sender":"Upload"}
+! not a line of this format
+not json
+! not a line of this format
+`)
+}
