@@ -1,0 +1,228 @@
+package account
+
+import (
+	"container/list"
+	"time"
+
+	"tallyman"
+)
+
+// Deed is what was done to a file, as bits: events of the kernel are merged, so one event may tell of several, in no order.
+type Deed uint16
+
+// The deeds.
+const (
+	Open Deed = 1 << iota
+	Read
+	Modify
+	CloseWrite
+	CloseNoWrite
+	Create
+	Delete
+	Rename
+)
+
+// Mode is for what a file is open.
+type Mode uint8
+
+// The modes. NoMode is not known.
+const (
+	NoMode Mode = iota
+	Reading
+	Writing
+)
+
+// Who is what is known of a process.
+type Who struct {
+	Exe, Comm, User string
+	Gone            bool // it was gone before it could be looked at
+}
+
+// Event is what a watcher saw.
+type Event struct {
+	At    time.Time
+	Deeds Deed
+	Proc  tallyman.Proc // zero if the watcher cannot know; Start 0 if the process had gone
+	Who   Who
+	Mode  Mode
+	File  string // what the file is called whatever its name: the identity, and Evidence.File
+	Path  string
+	From  string // of a rename
+	Proto string
+	Size  int64 // when the event was read, -1 unknown
+	Dir   bool  // a folder: renames and deletes alone
+	Quiet bool  // of a process that is not wanted: names are followed, nothing is told
+}
+
+// Config bounds an Account.
+type Config struct {
+	Host string
+	// Uses is how many uses are held, about 500 bytes each. When there are more, the one that began first is forgotten and counted.
+	Uses int
+	// Rest is after how long without an event it is asked whether a file is still open. Then it is asked ever less often, up to Rests times that.
+	Rest time.Duration
+}
+
+// rests is the longest time between two questions about one use, in units of Config.Rest.
+const rests = 16
+
+// Defaults returns the configuration of a running watcher.
+func Defaults(host string) Config { return Config{Host: host, Uses: 16384, Rest: 2 * time.Second} }
+
+// Counts is what an Account has counted.
+type Counts struct {
+	Opened, Closed, Renamed, Deleted int64 // told
+	Missed                           int64 // closes that no event told of
+	Forgotten                        int64 // uses for which there was no room
+}
+
+// Account is the account of all uses.
+type Account struct {
+	cfg    Config
+	uses   map[key]*use
+	files  map[string][]*use
+	age    *list.List // of *use, the oldest in front
+	counts Counts
+	scan   int // grows when the queue is drained
+	buf    []byte
+}
+
+// New returns an empty Account.
+func New(cfg Config) *Account {
+	return &Account{cfg: cfg, uses: map[key]*use{}, files: map[string][]*use{}, age: list.New()}
+}
+
+// Counts returns the counts.
+func (a *Account) Counts() Counts { return a.counts }
+
+// Running returns how many uses are open or have just been made.
+func (a *Account) Running() int { return len(a.uses) }
+
+// Touch takes reads and modifications of a use that is known, which need no look at process and file. It reports whether it took them.
+func (a *Account) Touch(pid int32, file string, deeds Deed, at time.Time) bool {
+	if deeds&^(Read|Modify) != 0 {
+		return false
+	}
+	u := a.uses[key{pid, file}]
+	if u == nil || u.deleted || len(u.began) == 0 {
+		return false
+	}
+	u.saw(deeds, at)
+	return true
+}
+
+// Add takes an event and appends to out what it proves.
+func (a *Account) Add(e *Event, out []tallyman.Evidence) []tallyman.Evidence {
+	if e.Deeds&Rename != 0 {
+		a.rename(e)
+		if !e.Quiet {
+			a.counts.Renamed++
+			out = append(out, a.named(e, tallyman.KindRenamed, tallyman.OpRename))
+		}
+	}
+	if !e.Dir {
+		out = a.use(e, out)
+	}
+	if e.Deeds&Delete != 0 {
+		for _, u := range a.files[e.File] {
+			u.deleted = true
+			u.size = max(u.size, e.Size)
+		}
+		if !e.Quiet {
+			a.counts.Deleted++
+			out = append(out, a.named(e, tallyman.KindDeleted, tallyman.OpDelete))
+		}
+	}
+	return out
+}
+
+// use follows opens and closes.
+func (a *Account) use(e *Event, out []tallyman.Evidence) []tallyman.Evidence {
+	const ours = Open | Read | Modify | CloseWrite | CloseNoWrite | Create
+	if e.Quiet || e.Deeds&ours == 0 {
+		return out
+	}
+	u := a.uses[key{e.Proc.PID, e.File}]
+	if u != nil && u.found {
+		u = nil
+	}
+	if u != nil && u.proc.Start != e.Proc.Start && u.proc.Start != 0 && e.Proc.Start != 0 {
+		out = a.missed(u, e.At, -1, out) // the pid was given to another process
+		u = nil
+	}
+	if u == nil {
+		found := a.foundOf(e.File)
+		u = a.begin(e)
+		if found {
+			u.created, u.blind = true, true
+		}
+	}
+	before := u.size
+	u.saw(e.Deeds, e.At)
+	u.knows(e)
+	closes := u.closes(e.Deeds)
+	switch {
+	case e.Deeds&Open != 0 && len(u.began) == 0:
+		u.blind = u.blind && u.created // in sight from the start; of what was found by looking, the start is not known
+		u.shrank(e, before)
+		out = a.open(u, e, max(1, len(closes)), out)
+	case e.Deeds&Open != 0 && u.present && u.scan == a.scan:
+		u.scan-- // the open by which it was found
+	case e.Deeds&Open != 0:
+		out = a.open(u, e, 1, out)
+	case len(closes) > len(u.began) || len(closes) == 0 && len(u.began) == 0 && e.Deeds&Create == 0:
+		u.blind = true // its open was not seen
+		if e.Deeds&(Read|CloseWrite|CloseNoWrite) != 0 {
+			out = a.open(u, e, max(1, len(closes))-len(u.began), out)
+		}
+	}
+	for _, written := range closes {
+		out = a.close(u, e, written, out)
+	}
+	if len(closes) > 0 && len(u.began) == 0 {
+		a.drop(u)
+	}
+	return out
+}
+
+// Present tells of a file that was found open. The event of its opening may still wait in the queue: until Drained is called, it is taken for that.
+func (a *Account) Present(e *Event, out []tallyman.Evidence) []tallyman.Evidence {
+	if u := a.uses[key{e.Proc.PID, e.File}]; u != nil && len(u.began) > 0 {
+		return out
+	}
+	u := a.begin(e)
+	u.blind, u.present, u.scan = true, true, a.scan
+	u.knows(e)
+	return a.open(u, e, 1, out)
+}
+
+// Drained says that all events of what happened before have been added.
+func (a *Account) Drained() { a.scan++ }
+
+// Found takes a file that no event told of: it was made in a folder before the folder was watched. If no event comes, Idle asks for it.
+func (a *Account) Found(e *Event) {
+	if len(a.files[e.File]) > 0 {
+		return
+	}
+	u := a.begin(e)
+	u.blind, u.found, u.created = true, true, true
+	u.knows(e)
+}
+
+// foundOf takes a found file away, because an event has come.
+func (a *Account) foundOf(file string) bool {
+	for _, u := range a.files[file] {
+		if u.found {
+			a.drop(u)
+			return true
+		}
+	}
+	return false
+}
+
+// Blind says that events were lost: of what runs, no "not" can be said any more, and Idle asks for all that runs.
+func (a *Account) Blind(now time.Time) {
+	for _, u := range a.uses {
+		u.blind, u.rest, u.last = true, 0, now
+	}
+}
