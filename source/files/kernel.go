@@ -73,6 +73,7 @@ func (k *kernel) drain(at time.Time) (more bool, err error) {
 		return false, err
 	}
 	more = len(b) > len(k.buf)/2
+	k.greet(b, at)
 	var e fanotify.Event
 	for len(b) > 0 {
 		rest, err := fanotify.Next(b, &e)
@@ -86,6 +87,24 @@ func (k *kernel) drain(at time.Time) (more bool, err error) {
 		b = rest
 	}
 	return more, nil
+}
+
+// greet looks at the processes of a batch before anything else: the last of them may go while the files of the first are looked at.
+func (k *kernel) greet(b []byte, at time.Time) {
+	var e fanotify.Event
+	for len(b) > 0 {
+		rest, err := fanotify.Next(b, &e)
+		if err != nil {
+			return
+		}
+		b = rest
+		if e.Mask&fanotify.Open == 0 || e.Mask&fanotify.OnDir != 0 || e.PID == k.w.self || e.PID == 0 {
+			continue
+		}
+		if p, ok := k.w.atlas.places[string(e.At.Dir)]; ok && p.root != outside {
+			k.w.table.Of(e.PID, at)
+		}
+	}
 }
 
 // deeds that need no more than the identity of a file, when its use is known.
@@ -211,7 +230,7 @@ func (k *kernel) event(e *fanotify.Event, at time.Time, root int, path, from str
 		return
 	}
 	r := &w.atlas.roots[root]
-	ev := account.Event{At: at, Deeds: deedsOf(e.Mask), Path: path, From: from, Proto: r.Proto, Size: -1, Dir: dir, File: k.identity(e.File)}
+	ev := account.Event{At: at, Deeds: deedsOf(e.Mask), Path: path, From: from, Proto: r.Proto, Size: -1, Held: -1, Dir: dir, File: k.identity(e.File)}
 	var st unix.Stat_t
 	looked := !dir && w.atlas.stat(e.File, path, &st) // first of all: it may be gone next
 	if looked {
@@ -231,8 +250,9 @@ func (k *kernel) event(e *fanotify.Event, at time.Time, root int, path, from str
 		}
 		ev.Quiet = true
 	}
-	if looked && e.Mask&fanotify.Open != 0 && e.Mask&(fanotify.CloseWrite|fanotify.CloseNoWrite) == 0 && !ev.Quiet && !ev.Who.Gone {
-		ev.Mode = modeOf(w.table.Holds(e.PID, st.Dev, st.Ino))
+	if looked && e.Mask&fanotify.Open != 0 && e.Mask&(fanotify.CloseWrite|fanotify.CloseNoWrite) == 0 && !ev.Quiet {
+		held := w.table.Holds(e.PID, st.Dev, st.Ino)
+		ev.Mode, ev.Held = modeOf(held), held.Open
 	}
 	w.out = w.account.Add(&ev, w.out)
 }

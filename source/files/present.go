@@ -67,7 +67,7 @@ func (w *Watcher) holding(pid int32, path string, at time.Time) bool {
 		return false
 	}
 	r := &w.atlas.roots[root]
-	ev := account.Event{At: at, Proto: r.Proto, Path: path, File: identity(st.Dev, h), Size: st.Size, Mode: modeOf(held)}
+	ev := account.Event{At: at, Proto: r.Proto, Path: path, File: identity(st.Dev, h), Size: st.Size, Mode: modeOf(held), Held: held.Open}
 	w.person(&ev, pid, at)
 	if !r.wants(&ev.Who) {
 		return false

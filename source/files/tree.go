@@ -182,7 +182,7 @@ func (t *tree) event(deeds account.Deed, path, from string, dir bool, at time.Ti
 		w.counts.Outside++
 		return
 	}
-	ev := account.Event{At: at, Deeds: deeds, Path: path, From: from, Proto: w.atlas.roots[root].Proto, Size: -1, Dir: dir}
+	ev := account.Event{At: at, Deeds: deeds, Path: path, From: from, Proto: w.atlas.roots[root].Proto, Size: -1, Held: -1, Dir: dir}
 	const light = account.Read | account.Modify
 	if deeds&^light == 0 && w.account.Touch(0, t.names[path], deeds, at) {
 		return

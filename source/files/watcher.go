@@ -186,7 +186,9 @@ func (w *Watcher) pass(drained bool) bool {
 	at := now()
 	waits := w.back.tick(at)
 	w.read = at
-	w.account.Drained()
+	for _, q := range w.account.Drained() {
+		w.out = w.account.Recount(q, w.held(q), w.out)
+	}
 	for _, q := range w.account.Idle(at) {
 		w.out = w.account.Look(q, w.held(q), w.sizeOf(q), at, w.out)
 	}

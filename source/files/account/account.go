@@ -51,6 +51,7 @@ type Event struct {
 	Proto string
 	Size  int64 // when the event was read, -1 unknown
 	Dir   bool  // a folder: renames and deletes alone
+	Held  int   // how many descriptors the process had on the file when it was looked at, -1 if it was not
 	Quiet bool  // of a process that is not wanted: names are followed, nothing is told
 }
 
@@ -84,6 +85,7 @@ type Account struct {
 	age    *list.List // of *use, the oldest in front
 	counts Counts
 	scan   int // grows when the queue is drained
+	doubts []*use
 	buf    []byte
 }
 
@@ -104,7 +106,7 @@ func (a *Account) Touch(pid int32, file string, deeds Deed, at time.Time) bool {
 		return false
 	}
 	u := a.uses[key{pid, file}]
-	if u == nil || u.deleted || len(u.began) == 0 {
+	if u == nil || u.deleted || len(u.opens) == 0 {
 		return false
 	}
 	u.saw(deeds, at)
@@ -162,24 +164,27 @@ func (a *Account) use(e *Event, out []tallyman.Evidence) []tallyman.Evidence {
 	u.knows(e)
 	closes := u.closes(e.Deeds)
 	switch {
-	case e.Deeds&Open != 0 && len(u.began) == 0:
+	case e.Deeds&Open != 0 && len(u.opens) == 0:
 		u.blind = u.blind && u.created // in sight from the start; of what was found by looking, the start is not known
 		u.shrank(e, before)
 		out = a.open(u, e, max(1, len(closes)), out)
-	case e.Deeds&Open != 0 && u.present && u.scan == a.scan:
-		u.scan-- // the open by which it was found
+	case e.Deeds&Open != 0 && u.ahead > 0 && u.scan == a.scan:
+		u.ahead-- // the open that was found by looking
 	case e.Deeds&Open != 0:
 		out = a.open(u, e, 1, out)
-	case len(closes) > len(u.began) || len(closes) == 0 && len(u.began) == 0 && e.Deeds&Create == 0:
+	case len(closes) > len(u.opens) || len(closes) == 0 && len(u.opens) == 0 && e.Deeds&Create == 0:
 		u.blind = true // its open was not seen
 		if e.Deeds&(Read|CloseWrite|CloseNoWrite) != 0 {
-			out = a.open(u, e, max(1, len(closes))-len(u.began), out)
+			out = a.open(u, e, max(1, len(closes))-len(u.opens), out)
 		}
+	}
+	if e.Deeds&Open != 0 && e.Held > len(u.opens) && len(a.doubts) < doubtsKept {
+		a.doubts = append(a.doubts, u)
 	}
 	for _, written := range closes {
 		out = a.close(u, e, written, out)
 	}
-	if len(closes) > 0 && len(u.began) == 0 {
+	if len(closes) > 0 && len(u.opens) == 0 {
 		a.drop(u)
 	}
 	return out
@@ -187,17 +192,47 @@ func (a *Account) use(e *Event, out []tallyman.Evidence) []tallyman.Evidence {
 
 // Present tells of a file that was found open. The event of its opening may still wait in the queue: until Drained is called, it is taken for that.
 func (a *Account) Present(e *Event, out []tallyman.Evidence) []tallyman.Evidence {
-	if u := a.uses[key{e.Proc.PID, e.File}]; u != nil && len(u.began) > 0 {
+	if u := a.uses[key{e.Proc.PID, e.File}]; u != nil && len(u.opens) > 0 {
 		return out
 	}
 	u := a.begin(e)
-	u.blind, u.present, u.scan = true, true, a.scan
+	u.blind, u.present, u.scan, u.ahead = true, true, a.scan, 1
 	u.knows(e)
 	return a.open(u, e, 1, out)
 }
 
-// Drained says that all events of what happened before have been added.
-func (a *Account) Drained() { a.scan++ }
+// doubtsKept bounds how many uses are counted again when the queue is drained. More are not: their close then tells of an open that was not seen.
+const doubtsKept = 1024
+
+// Drained says that all events of what happened before have been added. It returns the uses that have more descriptors than opens were told: the
+// kernel merges the opens of two threads. Each is answered by Recount or not at all.
+func (a *Account) Drained() []Ask {
+	a.scan++
+	if len(a.doubts) == 0 {
+		return nil
+	}
+	var ask []Ask
+	for _, u := range a.doubts {
+		if a.uses[key{u.proc.PID, u.file}] == u {
+			ask = append(ask, Ask{Proc: u.proc, File: u.file, Path: u.path})
+		}
+	}
+	clear(a.doubts)
+	a.doubts = a.doubts[:0]
+	return ask
+}
+
+// Recount tells the opens that were merged with others: held is how many descriptors there are. If one of them came after the queue was drained, its
+// event is not told again.
+func (a *Account) Recount(q Ask, held int, out []tallyman.Evidence) []tallyman.Evidence {
+	u := a.uses[key{q.Proc.PID, q.File}]
+	if u == nil || held <= len(u.opens) {
+		return out
+	}
+	n := min(held, opensKept) - len(u.opens)
+	u.scan, u.ahead = a.scan, n
+	return a.open(u, &Event{At: u.last, Held: held}, n, out)
+}
 
 // Found takes a file that no event told of: it was made in a folder before the folder was watched. If no event comes, Idle asks for it.
 func (a *Account) Found(e *Event) {

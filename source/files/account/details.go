@@ -40,7 +40,7 @@ func (a *Account) closing(u *use, how string) string {
 		a.flag("found", true)
 	}
 	a.did("modified", u.modified, u.blind)
-	if n := len(u.began) - 1; n > 0 {
+	if n := len(u.opens) - 1; n > 0 {
 		a.key("others")
 		a.buf = strconv.AppendInt(a.buf, int64(n), 10)
 	}

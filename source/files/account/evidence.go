@@ -9,16 +9,32 @@ import (
 // open tells n opens.
 func (a *Account) open(u *use, e *Event, n int, out []tallyman.Evidence) []tallyman.Evidence {
 	for range n {
-		if len(u.began) < opensKept {
-			u.began = append(u.began, e.At)
+		o := opening{at: e.At, size: u.size, told: e.Held != 0 || e.Deeds&(CloseWrite|CloseNoWrite) != 0 || u.purpose(0) != tallyman.NoOp}
+		if len(u.opens) < opensKept {
+			u.opens = append(u.opens, o)
 		}
 		a.counts.Opened++
-		ev := a.evidence(u, e.At)
-		ev.Kind, ev.Began, ev.Op = tallyman.KindOpened, e.At, u.purpose(e.Deeds)
-		ev.Details = a.opening(u)
-		out = append(out, ev)
+		if o.told {
+			out = append(out, a.opened(u, o, e.Deeds))
+		}
 	}
 	return out
+}
+
+// openLate tells the oldest open if that was put off.
+func (a *Account) openLate(u *use, deeds Deed, out []tallyman.Evidence) []tallyman.Evidence {
+	if o := &u.opens[0]; !o.told {
+		o.told = true
+		out = append(out, a.opened(u, *o, deeds))
+	}
+	return out
+}
+
+func (a *Account) opened(u *use, o opening, deeds Deed) tallyman.Evidence {
+	ev := a.evidence(u, o.at)
+	ev.Kind, ev.Began, ev.Op, ev.Size = tallyman.KindOpened, o.at, u.purpose(deeds), o.size
+	ev.Details = a.opening(u)
+	return ev
 }
 
 // purpose is what the client wants, as far as it is known when a file is opened.
@@ -38,18 +54,20 @@ func (a *Account) close(u *use, e *Event, written bool, out []tallyman.Evidence)
 	if written {
 		how = "write"
 	}
-	if len(u.began) == 0 {
+	if len(u.opens) == 0 {
 		return out
 	}
+	out = a.openLate(u, e.Deeds, out)
 	a.counts.Closed++
+	u.how = how
 	out = append(out, a.closed(u, e.At, how))
-	u.began = u.began[1:]
+	u.opens = u.opens[1:]
 	return out
 }
 
 func (a *Account) closed(u *use, at time.Time, how string) tallyman.Evidence {
 	ev := a.evidence(u, at)
-	ev.Kind, ev.Began = tallyman.KindClosed, u.began[0]
+	ev.Kind, ev.Began = tallyman.KindClosed, u.opens[0].at
 	switch {
 	case how == "write" || u.created || u.modified:
 		ev.Op = tallyman.OpPut

@@ -25,19 +25,28 @@ type use struct {
 	path  string
 	from  string
 	proto string
-	began []time.Time // of each open, the oldest first; empty: it was made, but not opened yet
+	opens []opening // the oldest first; empty: it was made, but not opened yet
 	mode  Mode
 	size  int64
 	last  time.Time // when something was last heard of it
 	rest  time.Duration
 	asked time.Time
 	place *list.Element
-	scan  int // of Account, when it was found open
+	scan  int    // of Account, when it was found open
+	ahead int    // opens found by looking, whose events may still come until the queue is drained
+	how   string // the last close that was seen
 
 	created, read, modified, truncated, deleted bool
 	blind                                       bool // not all of it was in sight
 	present                                     bool // it was open when the watch began
 	found                                       bool // by looking into a folder, not by an event
+}
+
+// opening is one open. If the file was closed again before anybody could see what it was open for, it is told with the close, which says that.
+type opening struct {
+	at   time.Time
+	size int64
+	told bool
 }
 
 func (a *Account) begin(e *Event) *use {
@@ -159,7 +168,7 @@ func (a *Account) Idle(now time.Time) []Ask {
 		if now.Sub(u.last) < wait || now.Sub(u.asked) < wait {
 			continue
 		}
-		if len(u.began) == 0 && !u.found {
+		if len(u.opens) == 0 && !u.found {
 			a.drop(u) // made, but never opened: a link, or its open was lost
 			continue
 		}
@@ -192,13 +201,18 @@ func (a *Account) missed(u *use, now time.Time, size int64, out []tallyman.Evide
 	if size >= 0 {
 		u.size = size
 	}
-	u.blind = true
-	if len(u.began) == 0 && u.found {
-		u.began = append(u.began, u.last)
+	how := "unseen"
+	if u.how != "" && !u.blind {
+		how, now = u.how, u.last // the kernel merged it with the one before
 	}
-	for len(u.began) > 0 {
-		out = append(out, a.closed(u, now, "unseen"))
-		u.began = u.began[1:]
+	u.blind = u.blind || how == "unseen"
+	if len(u.opens) == 0 && u.found {
+		u.opens = append(u.opens, opening{at: u.last, told: true})
+	}
+	for len(u.opens) > 0 {
+		out = a.openLate(u, 0, out)
+		out = append(out, a.closed(u, now, how))
+		u.opens = u.opens[1:]
 		a.counts.Missed++
 	}
 	a.drop(u)

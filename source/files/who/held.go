@@ -30,13 +30,12 @@ func (t *Table) Holds(pid int32, dev, ino uint64) Held {
 			st.Ino != ino || unix.Mkdev(st.Dev_major, st.Dev_minor) != dev {
 			return
 		}
-		h.Open++
-		switch writes, known := ParseFlags(t.read(strconv.Itoa(int(pid)) + "/fdinfo/" + name)); {
-		case known && writes:
-			h.Writes = true
-		case known:
-			h.Reads = true
+		writes, ok := ParseFlags(t.read(strconv.Itoa(int(pid)) + "/fdinfo/" + name))
+		if !ok {
+			return // it was closed meanwhile
 		}
+		h.Open++
+		h.Writes, h.Reads = h.Writes || writes, h.Reads || !writes
 	})
 	if err != nil {
 		return Held{Open: -1}
@@ -72,7 +71,7 @@ func (t *Table) descriptors(pid int32, f func(dir int, name string)) error {
 	for _, name := range names {
 		f(fd, name)
 	}
-	if errors.Is(err, io.EOF) || errors.Is(err, unix.ESRCH) {
+	if errors.Is(err, io.EOF) || errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENOENT) {
 		return nil // it holds none, or has gone
 	}
 	return err
