@@ -3,6 +3,7 @@ package files
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -31,6 +32,20 @@ const (
 	ino64Gen = 0x81 // xfs, f2fs on some kernels
 	btrfs    = 0x4d
 )
+
+// nameless is the identity of a file whose file system gives no handles: its generation is not known.
+func nameless(dev, ino uint64) string {
+	return fmt.Sprintf("%d:%d:%d:?", unix.Major(dev), unix.Minor(dev), ino)
+}
+
+// identityAt names what lies at a path and was just looked at.
+func identityAt(path string, st *unix.Stat_t) string {
+	h, err := fanotify.HandleOf(path)
+	if err != nil {
+		return nameless(st.Dev, st.Ino)
+	}
+	return identity(st.Dev, h)
+}
 
 // apart takes inode and generation out of a handle.
 func apart(kind int32, h []byte) (ino, gen uint64, ok bool) {

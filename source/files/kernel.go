@@ -18,6 +18,7 @@ type kernel struct {
 	group   *fanotify.Group
 	folders []anchor          // that are watched folder by folder, because their file system cannot be marked as a whole
 	names   map[string]string // identities by handle, of files that were met last
+	own     map[string]int    // opens of this process, by handle
 	buf     []byte
 	lost    int64 // events of folders that could not be found, not yet told
 }
@@ -34,7 +35,7 @@ func openKernel(w *Watcher, mounts []mount) (*kernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &kernel{w: w, group: g, names: map[string]string{}, buf: make([]byte, bufferSize)}
+	k := &kernel{w: w, group: g, names: map[string]string{}, own: map[string]int{}, buf: make([]byte, bufferSize)}
 	for _, c := range w.atlas.anchored(mounts) {
 		if err := k.watch(c.anchor); err != nil {
 			return nil, errors.Join(err, g.Close())
@@ -118,7 +119,7 @@ func (k *kernel) take(e *fanotify.Event, at time.Time) {
 		w.gap(w.read, at, -1, "the kernel's queue of file events was full")
 		k.again(at)
 		return
-	case e.PID == w.self:
+	case e.PID == w.self && (dir || !k.stolen(e)):
 		w.counts.Own++
 		return
 	case dir && e.Mask&(fanotify.Create|fanotify.Delete|fanotify.Rename) == 0:
@@ -176,7 +177,7 @@ func (k *kernel) renamed(e *fanotify.Event, at time.Time, dir bool) {
 	from, knowsFrom := w.atlas.lookup(e.From.Dir)
 	to, knowsTo := w.atlas.lookup(e.To.Dir)
 	if dir {
-		w.atlas.forget()
+		w.atlas.moved(from, to, knowsFrom && knowsTo)
 	}
 	if !knowsFrom && !knowsTo {
 		k.unresolved(e, at)
@@ -242,6 +243,10 @@ func (k *kernel) event(e *fanotify.Event, at time.Time, root int, path, from str
 		}
 		ev.Size = st.Size
 	}
+	if k.owner(e, &ev); e.PID == w.self {
+		w.counts.Own++
+		return
+	}
 	w.person(&ev, e.PID, at)
 	if !r.wants(&ev.Who) {
 		w.counts.Unwanted++
@@ -250,11 +255,54 @@ func (k *kernel) event(e *fanotify.Event, at time.Time, root int, path, from str
 		}
 		ev.Quiet = true
 	}
-	if looked && e.Mask&fanotify.Open != 0 && e.Mask&(fanotify.CloseWrite|fanotify.CloseNoWrite) == 0 && !ev.Quiet {
+	// What was made is written: of that nothing more need be known.
+	if looked && e.Mask&fanotify.Open != 0 && e.Mask&(fanotify.CloseWrite|fanotify.CloseNoWrite|fanotify.Create) == 0 && !ev.Quiet {
 		held := w.table.Holds(e.PID, st.Dev, st.Ino)
 		ev.Mode, ev.Held = modeOf(held), held.Open
 	}
 	w.out = w.account.Add(&ev, w.out)
+}
+
+// Whoever looks at the descriptors of a process (we, lsof, ss) holds a file for a microsecond. If the process closes it just then, the kernel closes it
+// in the name of the one who looks (fs/file_table.c, __fput runs where the last reference goes). The two functions below give such a close back.
+
+// stolen reports whether an event of our own is a close of a file that we did not open.
+func (k *kernel) stolen(e *fanotify.Event) bool {
+	const closes = fanotify.CloseWrite | fanotify.CloseNoWrite
+	switch opened, closed := e.Mask&fanotify.Open != 0, e.Mask&closes != 0; {
+	case opened && !closed && e.File != nil:
+		if len(k.own) >= ownKept {
+			clear(k.own)
+		}
+		k.own[string(e.File)]++
+	case closed && !opened && e.File != nil:
+		if n := k.own[string(e.File)]; n > 1 {
+			k.own[string(e.File)]--
+		} else if n == 1 {
+			delete(k.own, string(e.File))
+		} else {
+			return len(k.w.account.Owners(k.identity(e.File), 0)) > 0
+		}
+	}
+	return false
+}
+
+// ownKept bounds how many files that we have open ourselves are remembered. When there are more, all are forgotten; then a close of ours may be taken
+// for one of a process that has just closed the same file.
+const ownKept = 1024
+
+// owner gives a close of a process that did not open the file to the one that no longer has it open.
+func (k *kernel) owner(e *fanotify.Event, ev *account.Event) {
+	w := k.w
+	if ev.Deeds&account.Open != 0 || ev.Deeds&(account.CloseWrite|account.CloseNoWrite) == 0 || w.account.Has(e.PID, ev.File) {
+		return
+	}
+	for _, q := range w.account.Owners(ev.File, e.PID) {
+		if w.held(q) < q.Opens {
+			e.PID = q.Proc.PID
+			return
+		}
+	}
 }
 
 // identity names a file, from memory if it was met lately.
@@ -273,9 +321,14 @@ func (k *kernel) identity(h fanotify.Handle) string {
 	return name
 }
 
-// unresolved counts an event of a folder that nobody can find any more. If the process is not wanted anywhere, nothing is lost.
+// unresolved counts an event of a folder that nobody can find any more. If the process is not wanted anywhere, nothing is lost. A name that was
+// removed with its folder, which nobody had used since the watch began, makes no gap: no open and no close is lost with it.
 func (k *kernel) unresolved(e *fanotify.Event, at time.Time) {
 	w := k.w
+	if e.Mask&^(fanotify.Delete|fanotify.OnDir) == 0 {
+		w.counts.Unresolved++
+		return
+	}
 	var ev account.Event
 	w.person(&ev, e.PID, at)
 	for i := range w.atlas.roots {

@@ -2,6 +2,7 @@ package files
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -94,8 +95,20 @@ func (a *atlas) made(h fanotify.Handle, in place, name []byte) {
 	a.remember(h, place{root: root, path: path, only: a.links[path]})
 }
 
-// forget makes all folders be found again: one was moved or removed, and with it all below it.
+// forget makes all folders be found again.
 func (a *atlas) forget() { clear(a.places) }
+
+// moved makes folders be found again after one was moved from one folder to another, and with it all below it. What is moved about outside stays
+// outside.
+func (a *atlas) moved(from, to place, known bool) {
+	switch {
+	case known && from.root == outside && to.root == outside:
+	case known && from.root != outside:
+		maps.DeleteFunc(a.places, func(_ string, p place) bool { return p.root != outside })
+	default:
+		clear(a.places)
+	}
+}
 
 // resolve asks the kernel where a folder is. A file system may be seen through several mounts: the one through which the folder lies below a root
 // counts.

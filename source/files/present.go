@@ -11,7 +11,6 @@ import (
 
 	"tallyman"
 	"tallyman/source/files/account"
-	"tallyman/source/files/fanotify"
 	"tallyman/source/files/who"
 )
 
@@ -58,16 +57,12 @@ func (w *Watcher) holding(pid int32, path string, at time.Time) bool {
 	if root == outside || unix.Lstat(path, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return false
 	}
-	h, err := fanotify.HandleOf(path)
-	if err != nil {
-		return false
-	}
 	held := w.table.Holds(pid, st.Dev, st.Ino)
 	if held.Open <= 0 {
 		return false
 	}
 	r := &w.atlas.roots[root]
-	ev := account.Event{At: at, Proto: r.Proto, Path: path, File: identity(st.Dev, h), Size: st.Size, Mode: modeOf(held), Held: held.Open}
+	ev := account.Event{At: at, Proto: r.Proto, Path: path, File: identityAt(path, &st), Size: st.Size, Mode: modeOf(held), Held: held.Open}
 	w.person(&ev, pid, at)
 	if !r.wants(&ev.Who) {
 		return false
@@ -153,7 +148,7 @@ func parseIdentity(s string) (dev, ino uint64, ok bool) {
 	minor, err2 := strconv.ParseUint(f[1], 10, 32)
 	ino, err3 := strconv.ParseUint(f[2], 10, 64)
 	_, err4 := strconv.ParseUint(f[3], 10, 32)
-	return unix.Mkdev(uint32(major), uint32(minor)), ino, err1 == nil && err2 == nil && err3 == nil && err4 == nil
+	return unix.Mkdev(uint32(major), uint32(minor)), ino, err1 == nil && err2 == nil && err3 == nil && (err4 == nil || f[3] == "?")
 }
 
 func (w *Watcher) sizeOf(q account.Ask) int64 {
@@ -161,7 +156,7 @@ func (w *Watcher) sizeOf(q account.Ask) int64 {
 	if unix.Lstat(q.Path, &st) != nil {
 		return -1
 	}
-	if h, err := fanotify.HandleOf(q.Path); err != nil || identity(st.Dev, h) != q.File {
+	if identityAt(q.Path, &st) != q.File {
 		return -1
 	}
 	return st.Size

@@ -173,10 +173,14 @@ type recorder struct {
 	gate sync.Mutex
 	all  []tallyman.Evidence
 	came chan struct{}
+	held chan struct{}
 }
 
 func (r *recorder) Record(batch ...tallyman.Evidence) {
-	r.gate.Lock()
+	if !r.gate.TryLock() {
+		r.held <- struct{}{}
+		r.gate.Lock()
+	}
 	defer r.gate.Unlock()
 	r.mu.Lock()
 	r.all = append(r.all, batch...)
@@ -254,7 +258,7 @@ type rig struct {
 // newRig watches a new folder.
 func newRig(t testing.TB, set ...func(*rig)) *rig {
 	t.Helper()
-	r := &rig{recorder: &recorder{came: make(chan struct{}, 1)}, t: t, root: folder(t), actor: newActor(t)}
+	r := &rig{recorder: &recorder{came: make(chan struct{}, 1), held: make(chan struct{}, 1)}, t: t, root: folder(t), actor: newActor(t)}
 	r.cfg = files.Defaults("host", files.Root{Path: r.root, Proto: "tftp"})
 	for _, s := range set {
 		s(r)
@@ -345,4 +349,38 @@ func details(t testing.TB, e tallyman.Evidence) map[string]any {
 		t.Fatalf("%s: %v", e.Details, err)
 	}
 	return m
+}
+
+// having puts a file into the root before it is watched.
+func having(name string, size int) func(*rig) {
+	return func(r *rig) {
+		if err := os.WriteFile(r.path(name), make([]byte, size), 0o644); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+// waitHeld waits until the watcher wants to tell something and is held up by the shut gate.
+func (r *rig) waitHeld() {
+	r.t.Helper()
+	select {
+	case <-r.held:
+	case <-time.After(soon):
+		r.t.Fatal("the watcher tells nothing")
+	}
+}
+
+// counted waits for counts.
+func (r *rig) counted(match func(files.Counts) bool) {
+	r.t.Helper()
+	late := time.After(soon)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !match(r.w.Counts()) {
+		select {
+		case <-tick.C:
+		case <-late:
+			r.t.Fatalf("counts %+v", r.w.Counts())
+		}
+	}
 }

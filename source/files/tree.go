@@ -10,7 +10,6 @@ import (
 
 	"tallyman"
 	"tallyman/source/files/account"
-	"tallyman/source/files/fanotify"
 	"tallyman/source/files/inotify"
 )
 
@@ -211,14 +210,10 @@ func (t *tree) event(deeds account.Deed, path, from string, dir bool, at time.Ti
 
 // identity names a file, and remembers it for when it is gone.
 func (t *tree) identity(path string, st *unix.Stat_t) string {
-	h, err := fanotify.HandleOf(path)
-	if err != nil {
-		return t.names[path]
-	}
 	if len(t.names) >= namesKept {
 		clear(t.names)
 	}
-	name := identity(st.Dev, h)
+	name := identityAt(path, st)
 	t.names[path] = name
 	return name
 }

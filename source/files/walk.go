@@ -41,12 +41,8 @@ func (w *Watcher) found(path string, at time.Time) {
 	if root == outside || unix.Lstat(path, &st) != nil {
 		return
 	}
-	h, err := fanotify.HandleOf(path)
-	if err != nil {
-		return
-	}
 	w.account.Found(&account.Event{
-		At: at, Proc: tallyman.Proc{}, Proto: w.atlas.roots[root].Proto, Path: path, File: identity(st.Dev, h), Size: st.Size,
+		At: at, Proc: tallyman.Proc{}, Proto: w.atlas.roots[root].Proto, Path: path, File: identityAt(path, &st), Size: st.Size,
 	})
 }
 

@@ -100,14 +100,31 @@ func (a *Account) Counts() Counts { return a.counts }
 // Running returns how many uses are open or have just been made.
 func (a *Account) Running() int { return len(a.uses) }
 
+// Has reports whether a process has opened the file.
+func (a *Account) Has(pid int32, file string) bool {
+	u := a.uses[key{pid, file}]
+	return u != nil && len(u.opens) > 0
+}
+
+// Owners returns the processes, but for one, that have opened the file.
+func (a *Account) Owners(file string, but int32) []Ask {
+	var own []Ask
+	for _, u := range a.files[file] {
+		if len(u.opens) > 0 && u.proc.PID != but && u.proc.PID != 0 {
+			own = append(own, Ask{Proc: u.proc, File: u.file, Path: u.path, Opens: len(u.opens)})
+		}
+	}
+	return own
+}
+
 // Touch takes reads and modifications of a use that is known, which need no look at process and file. It reports whether it took them.
 func (a *Account) Touch(pid int32, file string, deeds Deed, at time.Time) bool {
 	if deeds&^(Read|Modify) != 0 {
 		return false
 	}
 	u := a.uses[key{pid, file}]
-	if u == nil || u.deleted || len(u.opens) == 0 {
-		return false
+	if u == nil || u.deleted || len(u.opens) == 0 || deeds&Modify != 0 && !u.modified {
+		return false // the first change wants a look at the size: it may be that the file was emptied
 	}
 	u.saw(deeds, at)
 	return true
@@ -159,14 +176,13 @@ func (a *Account) use(e *Event, out []tallyman.Evidence) []tallyman.Evidence {
 			u.created, u.blind = true, true
 		}
 	}
-	before := u.size
+	u.emptied(e)
 	u.saw(e.Deeds, e.At)
 	u.knows(e)
 	closes := u.closes(e.Deeds)
 	switch {
 	case e.Deeds&Open != 0 && len(u.opens) == 0:
 		u.blind = u.blind && u.created // in sight from the start; of what was found by looking, the start is not known
-		u.shrank(e, before)
 		out = a.open(u, e, max(1, len(closes)), out)
 	case e.Deeds&Open != 0 && u.ahead > 0 && u.scan == a.scan:
 		u.ahead-- // the open that was found by looking

@@ -104,9 +104,9 @@ func (u *use) knows(e *Event) {
 	u.size = e.Size
 }
 
-// shrank finds an open that emptied the file: the kernel tells the change before the open (fs/namei.c, handle_truncate).
-func (u *use) shrank(e *Event, before int64) {
-	if u.modified && !u.created && e.Size == 0 && before <= 0 {
+// emptied finds an open that emptied the file (O_TRUNC): the file changed for the first time and is empty now.
+func (u *use) emptied(e *Event) {
+	if e.Deeds&Modify != 0 && !u.modified && e.Size == 0 && !u.created && e.Deeds&Create == 0 {
 		u.truncated = true
 	}
 }
@@ -157,7 +157,8 @@ type Ask struct {
 	Proc  tallyman.Proc
 	File  string
 	Path  string
-	Found bool
+	Opens int  // how often, as far as events told
+	Found bool // it was found by looking, and no event came
 }
 
 // Idle returns the uses of which nothing was heard for a while. Each question is answered by Look or not at all.

@@ -87,6 +87,9 @@ func (g *Group) Read(buf []byte) ([]byte, error) {
 // Close ends the queue. The kernel removes all marks.
 func (g *Group) Close() error { return unix.Close(g.fd) }
 
+// atHandleFID is AT_HANDLE_FID of linux/fcntl.h.
+const atHandleFID = 0x200
+
 // HandleOf asks for the handle of what lies at path, in the form in which events bear it. A symbolic link is not followed.
 func HandleOf(path string) (Handle, error) {
 	var fs unix.Statfs_t
@@ -94,6 +97,9 @@ func HandleOf(path string) (Handle, error) {
 		return nil, &os.PathError{Op: "statfs", Path: path, Err: err}
 	}
 	h, _, err := unix.NameToHandleAt(unix.AT_FDCWD, path, 0)
+	if errors.Is(err, unix.EOPNOTSUPP) { // overlayfs has handles that name a file and cannot be opened (Linux 6.5)
+		h, _, err = unix.NameToHandleAt(unix.AT_FDCWD, path, atHandleFID)
+	}
 	if err != nil {
 		return nil, &os.PathError{Op: "handle of", Path: path, Err: err}
 	}
