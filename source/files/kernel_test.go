@@ -45,12 +45,12 @@ func TestOpenWithoutAReadIsTold(t *testing.T) {
 func TestOverwritingIsAnUploadFromTheOpenOn(t *testing.T) {
 	r := newRig(t, having("a", 3000))
 	r.act(order{Do: "create", Path: "a"})
-	got := r.tells("opened put a 0")
+	got := r.tells("opened put a")
 	if d := details(t, got[0]); d["created"] != nil || d["mode"] != "write" {
 		t.Errorf("details %v", d)
 	}
 	r.act(order{Do: "write", N: 10}, order{Do: "close"})
-	got = r.tells("opened put a 0", "closed put a 10")
+	got = r.tells("opened put a", "closed put a 10")
 	if d := details(t, got[1]); d["created"] != false || d["truncated"] != true {
 		t.Errorf("details %v", d)
 	}
@@ -87,7 +87,7 @@ func TestMergedEventsAreToldOnce(t *testing.T) {
 		order{Do: "open", Path: "a"}, order{Do: "read", N: 10}, order{Do: "close"},
 	)
 	r.gate.Unlock()
-	got := r.tells("opened put b 700", "closed put b 700", "opened get a 100", "closed get a 100")
+	got := r.tells("opened put b", "closed put b 700", "opened get a 100", "closed get a 100")
 	if d := details(t, got[1]); d["created"] != true || d["modified"] != true {
 		t.Errorf("details %v", d)
 	}
@@ -119,7 +119,7 @@ func TestOwnDoingsAreNeverTold(t *testing.T) {
 func TestFileThatIsOpenAtTheStartIsTold(t *testing.T) {
 	actor := newActor(t)
 	r := newRig(t, having("a", 100), func(r *rig) { actor.do(order{Do: "append", Path: r.path("a")}) })
-	got := r.tells("gap   -1", "opened put a 100")
+	got := r.tells("gap   -1", "opened put a")
 	if d := details(t, got[1]); d["present"] != true || got[1].Proc.PID != actor.pid() {
 		t.Errorf("told %s", tale(got))
 	}
@@ -128,7 +128,7 @@ func TestFileThatIsOpenAtTheStartIsTold(t *testing.T) {
 	}
 	actor.do(order{Do: "write", N: 20})
 	actor.do(order{Do: "close"})
-	got = r.tells("gap   -1", "opened put a 100", "closed put a 120")
+	got = r.tells("gap   -1", "opened put a", "closed put a 120")
 	if d := details(t, got[2]); d["close"] != "write" || d["modified"] != true || d["accessed"] != nil {
 		t.Errorf("it says more than was seen: %v", d)
 	}
@@ -330,7 +330,7 @@ func TestOverlayIsWatchedFolderByFolder(t *testing.T) {
 	r.act(order{Do: "put", Path: "a", N: 10}, order{Do: "mkdir", Path: "d"})
 	r.settled()
 	r.act(order{Do: "put", Path: "d/b", N: 20})
-	r.tells("opened put a 10", "closed put a 10", "opened put d/b 20", "closed put d/b 20")
+	r.tells("opened put a", "closed put a 10", "opened put d/b", "closed put d/b 20")
 }
 
 func shrinkQueue(t *testing.T, n int) {

@@ -61,6 +61,9 @@ func (a *atlas) inside(path string) int {
 
 // lookup returns the place of a folder. ok is false when the folder was gone before anybody knew where it was.
 func (a *atlas) lookup(h fanotify.Handle) (p place, ok bool) {
+	if h == nil { // the other end of a rename, in a folder that is not watched
+		return place{root: outside}, false
+	}
 	if p, ok = a.places[string(h)]; ok {
 		return p, true
 	}

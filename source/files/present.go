@@ -176,6 +176,6 @@ func (w *Watcher) startOf(p who.Process, at time.Time) time.Time {
 	if err != nil {
 		return at
 	}
-	age := time.Duration((up - float64(p.Start)/ticks) * float64(time.Second))
-	return tallyman.Clean(at.Add(-max(age, 0)))
+	age := time.Duration((up - (float64(p.Start)-1)/ticks) * float64(time.Second)) // both are cut to a tick
+	return tallyman.Clean(at.Add(-max(age, time.Second/ticks)))
 }

@@ -326,14 +326,21 @@ func (r *rig) settled() []tallyman.Evidence {
 	return r.have(func(e *tallyman.Evidence) bool { return !strings.HasPrefix(filepath.Base(e.Path), "mark") })
 }
 
-// tells compares what was told with lines of "kind op name size".
+// tells compares what was told with lines of "kind op name [from name] size".
 func (r *rig) tells(want ...string) []tallyman.Evidence {
 	r.t.Helper()
 	got := r.settled()
 	var lines []string
 	for i := range got {
 		e := &got[i]
-		lines = append(lines, fmt.Sprintf("%s %s %s %d", e.Kind, e.Op, strings.TrimPrefix(e.Path, r.root+"/"), e.Size))
+		line := fmt.Sprintf("%s %s %s", e.Kind, e.Op, strings.TrimPrefix(e.Path, r.root+"/"))
+		if e.From != "" {
+			line += " from " + strings.TrimPrefix(e.From, r.root+"/")
+		}
+		if e.Kind != tallyman.KindDeleted && (e.Kind != tallyman.KindOpened || e.Op == tallyman.OpGet) { // of an upload, the writer may have been faster than we
+			line += fmt.Sprintf(" %d", e.Size)
+		}
+		lines = append(lines, line)
 	}
 	if !slices.Equal(lines, want) {
 		r.t.Errorf("told %q,\nnot  %q:%s", lines, want, tale(got))

@@ -200,10 +200,7 @@ func (t *tree) event(deeds account.Deed, path, from string, dir bool, at time.Ti
 		}
 	}
 	if ev.File == "" {
-		ev.File = t.names[path]
-	}
-	if deeds&account.Delete != 0 {
-		delete(t.names, path)
+		ev.File = t.names[path] // it is gone, but may still be open
 	}
 	w.out = w.account.Add(&ev, w.out)
 }

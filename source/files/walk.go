@@ -52,21 +52,26 @@ func (k *kernel) walk(dir string, at time.Time, tell bool) error {
 	if !tell {
 		found = nil
 	}
-	return walk(dir, func(dir string) error {
-		root := k.w.atlas.inside(dir)
-		if root == outside {
-			return nil
-		}
-		if err := k.group.MarkFolder(dir, mask); err != nil {
-			return err
-		}
-		h, err := fanotify.HandleOf(dir)
-		if err != nil {
-			return err
-		}
-		k.w.atlas.pinned[string(h)] = place{root: root, path: dir}
+	if k.w.atlas.inside(dir) == outside {
+		return k.enter(dir)
+	}
+	return walk(dir, k.enter, found)
+}
+
+// enter marks one folder: below a root, or one that holds what a link leads to.
+func (k *kernel) enter(dir string) error {
+	p := place{root: k.w.atlas.inside(dir), path: dir, only: k.w.atlas.links[dir]}
+	if p.root == outside && p.only == nil {
 		return nil
-	}, found)
+	}
+	if err := k.group.MarkFolder(dir, mask); err != nil {
+		return err
+	}
+	h, err := fanotify.HandleOf(dir)
+	if err == nil {
+		k.w.atlas.pinned[string(h)] = p
+	}
+	return err
 }
 
 // grew marks a folder that has come, and all below it.

@@ -123,7 +123,7 @@ func (a *Account) Touch(pid int32, file string, deeds Deed, at time.Time) bool {
 		return false
 	}
 	u := a.uses[key{pid, file}]
-	if u == nil || u.deleted || len(u.opens) == 0 || deeds&Modify != 0 && !u.modified {
+	if u == nil || u.deleted || len(u.opens) == 0 || deeds&Modify != 0 && !u.modified || !u.opens[len(u.opens)-1].told {
 		return false // the first change wants a look at the size: it may be that the file was emptied
 	}
 	u.saw(deeds, at)
@@ -196,6 +196,9 @@ func (a *Account) use(e *Event, out []tallyman.Evidence) []tallyman.Evidence {
 	}
 	if e.Deeds&Open != 0 && e.Held > len(u.opens) && len(a.doubts) < doubtsKept {
 		a.doubts = append(a.doubts, u)
+	}
+	if u.purpose(e.Deeds) != tallyman.NoOp {
+		out = a.openLate(u, len(u.opens), e.Deeds, out)
 	}
 	for _, written := range closes {
 		out = a.close(u, e, written, out)

@@ -9,7 +9,7 @@ import (
 // open tells n opens.
 func (a *Account) open(u *use, e *Event, n int, out []tallyman.Evidence) []tallyman.Evidence {
 	for range n {
-		o := opening{at: e.At, size: u.size, told: e.Held != 0 || e.Deeds&(CloseWrite|CloseNoWrite) != 0 || u.purpose(0) != tallyman.NoOp}
+		o := opening{at: e.At, size: u.size, told: e.Held > 0 || u.present || u.purpose(e.Deeds) != tallyman.NoOp}
 		if len(u.opens) < opensKept {
 			u.opens = append(u.opens, o)
 		}
@@ -21,11 +21,13 @@ func (a *Account) open(u *use, e *Event, n int, out []tallyman.Evidence) []tally
 	return out
 }
 
-// openLate tells the oldest open if that was put off.
-func (a *Account) openLate(u *use, deeds Deed, out []tallyman.Evidence) []tallyman.Evidence {
-	if o := &u.opens[0]; !o.told {
-		o.told = true
-		out = append(out, a.opened(u, *o, deeds))
+// openLate tells the first n opens, if that was put off.
+func (a *Account) openLate(u *use, n int, deeds Deed, out []tallyman.Evidence) []tallyman.Evidence {
+	for i := range u.opens[:n] {
+		if o := &u.opens[i]; !o.told {
+			o.told = true
+			out = append(out, a.opened(u, *o, deeds))
+		}
 	}
 	return out
 }
@@ -42,7 +44,7 @@ func (u *use) purpose(deeds Deed) tallyman.Op {
 	switch {
 	case u.created || u.modified || u.mode == Writing || deeds&CloseWrite != 0:
 		return tallyman.OpPut
-	case u.mode == Reading || deeds&CloseNoWrite != 0:
+	case u.mode == Reading || deeds&(CloseNoWrite|Read) != 0:
 		return tallyman.OpGet
 	}
 	return tallyman.NoOp
@@ -57,7 +59,7 @@ func (a *Account) close(u *use, e *Event, written bool, out []tallyman.Evidence)
 	if len(u.opens) == 0 {
 		return out
 	}
-	out = a.openLate(u, e.Deeds, out)
+	out = a.openLate(u, 1, e.Deeds, out)
 	a.counts.Closed++
 	u.how = how
 	out = append(out, a.closed(u, e.At, how))

@@ -42,7 +42,7 @@ type use struct {
 	found                                       bool // by looking into a folder, not by an event
 }
 
-// opening is one open. If the file was closed again before anybody could see what it was open for, it is told with the close, which says that.
+// opening is one open. As long as nobody knows what the file is open for, it is not told: the first read, change or close says that.
 type opening struct {
 	at   time.Time
 	size int64
@@ -211,7 +211,7 @@ func (a *Account) missed(u *use, now time.Time, size int64, out []tallyman.Evide
 		u.opens = append(u.opens, opening{at: u.last, told: true})
 	}
 	for len(u.opens) > 0 {
-		out = a.openLate(u, 0, out)
+		out = a.openLate(u, 1, 0, out)
 		out = append(out, a.closed(u, now, how))
 		u.opens = u.opens[1:]
 		a.counts.Missed++
