@@ -3,8 +3,10 @@
 package files_test
 
 import (
+	"bufio"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -303,6 +305,38 @@ func TestWatchedFileSystemCanBeUnmounted(t *testing.T) {
 			t.Errorf("%s: %v", mode, err)
 		}
 		r.stop()
+	}
+}
+
+func TestKilledWatcherLeavesNothingBehind(t *testing.T) {
+	root := folder(t)
+	mountAt(t, "none", root, "tmpfs", 0)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), actorEnv+"="+root)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "watching\n" {
+		t.Errorf("%q, %v", line, err)
+	}
+	if err := os.WriteFile(filepath.Join(root, "f"), []byte("x"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	if err := unix.Unmount(root, 0); err != nil {
+		t.Errorf("unmount: %v", err)
+	}
+	if left, err := os.ReadDir(root); err != nil || len(left) != 0 {
+		t.Errorf("left: %v, %v", left, err)
 	}
 }
 

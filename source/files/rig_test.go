@@ -23,11 +23,27 @@ import (
 const actorEnv = "TALLYMAN_FILES_ACTOR"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(actorEnv) != "" {
+	switch root := os.Getenv(actorEnv); root {
+	case "":
+	case "1":
 		act()
 		return
+	default:
+		watchUntilKilled(root)
 	}
 	os.Exit(m.Run())
+}
+
+// watchUntilKilled watches a root for good.
+func watchUntilKilled(root string) {
+	w, err := files.Open(files.Defaults("host", files.Root{Path: root}), slog.New(slog.DiscardHandler))
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println("watching")
+	_ = w.Run(context.Background(), &recorder{came: make(chan struct{}, 1), held: make(chan struct{}, 1)})
+	os.Exit(1)
 }
 
 // order is what an actor is told to do, one a line.

@@ -98,7 +98,7 @@ func (u *use) knows(e *Event) {
 	if e.Size < 0 {
 		return
 	}
-	if e.Size < u.size && !u.created {
+	if e.Size < u.size && !u.created && u.modified {
 		u.truncated = true
 	}
 	u.size = e.Size

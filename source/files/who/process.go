@@ -131,8 +131,14 @@ func ParseUID(b []byte) (uint32, bool) {
 				return 0, false
 			}
 			uid, err := strconv.ParseUint(string(f[1]), 10, 32)
-			return uint32(uid), err == nil
+			if err != nil {
+				return 0, false
+			}
+			return uint32(uid), true
 		}
 	}
 	return 0, false
 }
+
+// Len returns how many processes are remembered.
+func (t *Table) Len() int { return len(t.known) }
