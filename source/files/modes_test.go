@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"tallyman"
 	"tallyman/source/files"
@@ -131,7 +132,7 @@ func TestNewFoldersAreWatched(t *testing.T) {
 func TestNoFileInANewFolderStaysUntold(t *testing.T) {
 	each(t, func(t *testing.T, mode files.Mode) {
 		const n = 300
-		r := newRig(t, in(mode))
+		r := newRig(t, in(mode), func(r *rig) { r.cfg.Account.Rest = 100 * time.Millisecond })
 		r.act(order{Do: "race", Path: r.root, N: n})
 		leaves := r.until(t, n, func(e *tallyman.Evidence) bool {
 			return e.Kind == tallyman.KindClosed && strings.HasSuffix(e.Path, "/b/c/d/e/leaf")

@@ -41,7 +41,7 @@ func watchUntilKilled(root string) {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	fmt.Println("watching")
+	fmt.Println("watching:", w.Ability().Says, w.Ability().Remedy)
 	_ = w.Run(context.Background(), &recorder{came: make(chan struct{}, 1), held: make(chan struct{}, 1)})
 	os.Exit(1)
 }
