@@ -152,8 +152,14 @@ func (e *Evidence) Says() string {
 		}
 	case KindRefusal:
 		b.WriteString("refused " + e.Op.String() + " " + quoted(e.Name) + ": " + string(e.Reason))
+	case KindRenamed:
+		b.WriteString("renamed " + quoted(e.From) + " to " + quoted(e.Path))
+	case KindDeleted:
+		b.WriteString("deleted " + quoted(e.Path))
 	case KindOpened:
-		if e.Op == OpPut || e.Op == OpAppend {
+		if e.Witness == "files" {
+			b.WriteString("opened " + quoted(e.Path))
+		} else if e.Op == OpPut || e.Op == OpAppend {
 			b.WriteString("receiving under a temporary name for " + quoted(e.Path))
 		} else {
 			b.WriteString("opened " + quoted(e.Path))
@@ -164,6 +170,13 @@ func (e *Evidence) Says() string {
 	case KindProgress:
 		b.WriteString(Count(e.Moved) + " bytes so far")
 	case KindClosed:
+		if e.Witness == "files" {
+			b.WriteString("closed " + quoted(e.Path))
+			if e.Size >= 0 {
+				b.WriteString(", " + Count(e.Size) + " bytes on disk")
+			}
+			break
+		}
 		b.WriteString("ended: " + string(e.Reason))
 		if e.Moved >= 0 {
 			b.WriteString(", " + Count(e.Moved) + " bytes confirmed")

@@ -20,10 +20,12 @@ const (
 	KindLoginFailed         // somebody tried to
 	KindCommandRefused      // a command that is no transfer was refused
 	KindFlow                // a network session began
+	KindRenamed             // the file got the name Path; From is the former one
+	KindDeleted             // the name Path of the file was removed
 )
 
 var kindNames = [...]string{
-	"", "request", "refusal", "opened", "progress", "closed", "digested", "gap", "order", "login", "login-failed", "command-refused", "flow",
+	"", "request", "refusal", "opened", "progress", "closed", "digested", "gap", "order", "login", "login-failed", "command-refused", "flow", "renamed", "deleted",
 }
 
 // Alone reports whether evidence of this kind stands alone: it becomes an Event and speaks of no transfer.
