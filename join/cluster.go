@@ -13,8 +13,9 @@ import (
 // served nothing but this transfer.
 type key struct {
 	host, proto string
-	peer, self  netip.AddrPort
-	began       int64 // microseconds
+	peer        netip.AddrPort
+	self        netip.Addr // without the port: that of a TFTP server changes with its first answer
+	began       int64      // microseconds
 	proc        tallyman.Proc
 }
 
@@ -23,7 +24,7 @@ type key struct {
 func keysOf(e *tallyman.Evidence) []key {
 	keys := make([]key, 0, 2)
 	if e.Peer.IsValid() && !e.Began.IsZero() {
-		keys = append(keys, key{host: e.Host, proto: e.Proto, peer: e.Peer, self: e.Self, began: e.Began.UnixMicro()})
+		keys = append(keys, key{host: e.Host, proto: e.Proto, peer: e.Peer, self: e.Self.Addr(), began: e.Began.UnixMicro()})
 	}
 	if e.Proc.PID != 0 && e.Witness != "server" {
 		keys = append(keys, key{host: e.Host, proto: e.Proto, proc: e.Proc})
