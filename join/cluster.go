@@ -15,25 +15,30 @@ type key struct {
 	peer        netip.AddrPort
 	self        netip.Addr // without the port: that of a TFTP server changes with its first answer
 	began       int64      // microseconds
-	proc        int32
-	file        string
-	seq         tallyman.ID // of evidence that has nothing in common with other
+}
+
+// deed is what evidence of one process and one file has in common, or of one process, or nothing but itself.
+type deed struct {
+	host, witness string
+	began         int64
+	proc          int32
+	file          string
+	seq           tallyman.ID // of evidence that has nothing in common with other
 }
 
 // keysOf returns the keys of the evidence: who saw it from both ends names a transfer by the client's port and the time of its request. A log
 // names it by the process and the time of its line, the file system by the process, the file and the time of its opening.
-func keysOf(e *tallyman.Evidence) []key {
-	keys := make([]key, 0, 2)
-	if e.Began.IsZero() {
-		return keys
+func keysOf(e *tallyman.Evidence) (k key, both bool, d deed, one bool) {
+	if e.Peer.IsValid() && e.Peer.Port() != 0 && !e.Began.IsZero() {
+		k, both = key{host: e.Host, proto: e.Proto, peer: e.Peer, self: e.Self.Addr(), began: e.Began.UnixMicro()}, true
 	}
-	if e.Peer.IsValid() && e.Peer.Port() != 0 {
-		keys = append(keys, key{host: e.Host, proto: e.Proto, peer: e.Peer, self: e.Self.Addr(), began: e.Began.UnixMicro()})
+	switch {
+	case e.Proc.PID != 0 && !e.Began.IsZero() && (e.Witness == "log" || e.Witness == "files"):
+		d, one = deed{host: e.Host, witness: e.Witness, proc: e.Proc.PID, file: e.File, began: e.Began.UnixMicro()}, true
+	case !both:
+		d, one = deed{host: e.Host, witness: e.Witness, seq: e.ID}, true
 	}
-	if e.Proc.PID != 0 && (e.Witness == "log" || e.Witness == "files") {
-		keys = append(keys, key{host: e.Host, proto: e.Witness, proc: e.Proc.PID, file: e.File, began: e.Began.UnixMicro()})
-	}
-	return keys
+	return k, both, d, one
 }
 
 // cluster is all evidence of one transfer.
@@ -41,6 +46,7 @@ type cluster struct {
 	id       tallyman.UUID
 	rev      uint32
 	keys     []key
+	deeds    []deed
 	evidence []tallyman.Evidence // sorted
 	search   string              // the file that ended the boot search to which this refusal belongs
 	filed    step                // where the request stands among those of its client

@@ -43,7 +43,9 @@ type file struct {
 func scenes() []scene {
 	get, put := tallyman.OpGet, tallyman.OpPut
 	reader := func(after time.Duration) []file { return []file{{size: 3000, accessed: true, after: after}} }
-	writer := func(size int64, after time.Duration) []file { return []file{{size: size, modified: true, after: after}} }
+	writer := func(size int64, after time.Duration) []file {
+		return []file{{size: size, modified: true, after: after}}
+	}
 	one := func(r tallyman.Reason) []tallyman.Reason { return []tallyman.Reason{r} }
 	const soon, late = 5 * time.Millisecond, 63 * time.Second
 	return []scene{

@@ -42,6 +42,7 @@ func Defaults() Config {
 type Join struct {
 	cfg      Config
 	clusters map[key]*cluster
+	deeds    map[deed]*cluster
 	clients  map[client]*search
 	arrival  []client // the clients, in the order in which they came; some are forgotten already
 	steps    int      // how many requests clients hold
@@ -61,7 +62,7 @@ type Join struct {
 // New returns an empty Join.
 func New(cfg Config) *Join {
 	return &Join{
-		cfg: cfg, clusters: map[key]*cluster{}, clients: map[client]*search{}, open: map[*cluster]struct{}{},
+		cfg: cfg, clusters: map[key]*cluster{}, deeds: map[deed]*cluster{}, clients: map[client]*search{}, open: map[*cluster]struct{}{},
 		lanes: map[lane][]*cluster{}, stale: map[lane]struct{}{},
 	}
 }
@@ -89,9 +90,12 @@ func (j *Join) Add(e tallyman.Evidence) {
 
 // place puts the evidence into its cluster and reports whether it says anything new.
 func (j *Join) place(e tallyman.Evidence) (c *cluster, isNew bool) {
-	keys := keysOf(&e)
-	for _, k := range keys {
-		switch found := j.clusters[k]; {
+	k, both, d, one := keysOf(&e)
+	if both {
+		c = j.clusters[k]
+	}
+	if one {
+		switch found := j.deeds[d]; {
 		case found == nil || found == c:
 		case c == nil:
 			c = found
@@ -99,20 +103,16 @@ func (j *Join) place(e tallyman.Evidence) (c *cluster, isNew bool) {
 			c = j.unite(c, found)
 		}
 	}
-	if c == nil && len(keys) == 0 {
-		if j.known(&e) {
-			return nil, false
-		}
-		keys = append(keys, key{host: e.Host, proto: e.Witness, seq: e.ID})
-	}
 	if c == nil {
 		c = &cluster{id: j.cfg.Draw(&e)}
 	}
-	for _, k := range keys {
-		if j.clusters[k] != c {
-			j.clusters[k] = c
-			c.keys = append(c.keys, k)
-		}
+	if both && j.clusters[k] != c {
+		j.clusters[k] = c
+		c.keys = append(c.keys, k)
+	}
+	if one && j.deeds[d] != c {
+		j.deeds[d] = c
+		c.deeds = append(c.deeds, d)
 	}
 	if !c.add(e) {
 		return c, false
@@ -121,11 +121,6 @@ func (j *Join) place(e tallyman.Evidence) (c *cluster, isNew bool) {
 		j.file(c)
 	}
 	return c, true
-}
-
-// known reports whether evidence that stands for itself came before.
-func (j *Join) known(e *tallyman.Evidence) bool {
-	return !e.ID.IsZero() && j.clusters[key{host: e.Host, proto: e.Witness, seq: e.ID}] != nil
 }
 
 // settle files the cluster as running or ended.
@@ -181,8 +176,8 @@ func (j *Join) Changed() []tallyman.Record {
 	out := j.alone
 	j.alone = nil
 	for _, c := range j.dirty {
-		if root := c.root(); c.dirty && !c.merged {
-			out = append(out, j.tell(root)...)
+		if c.dirty && !c.merged {
+			out = j.tell(c.root(), out)
 		}
 		c.dirty = false
 	}
@@ -193,7 +188,14 @@ func (j *Join) Changed() []tallyman.Record {
 
 // tell makes the records of the cluster: its own one, under the oldest id that the stores know of those who bear it out, and a last revision under
 // each other one.
-func (j *Join) tell(root *cluster) []tallyman.Record {
+func (j *Join) tell(root *cluster, out []tallyman.Record) []tallyman.Record {
+	if root.down == nil {
+		root.dirty, root.told = false, true
+		root.rev++
+		t := root.judge()
+		t.ID, t.Rev = root.id, root.rev
+		return append(out, t)
+	}
 	members := root.members()
 	bearer := root
 	for _, c := range members {
@@ -206,7 +208,7 @@ func (j *Join) tell(root *cluster) []tallyman.Record {
 	bearer.rev++
 	bearer.told = true
 	t.ID, t.Rev = bearer.id, bearer.rev
-	out := []tallyman.Record{t}
+	out = append(out, t)
 	for _, c := range members {
 		if c != bearer && c.told {
 			c.rev++
@@ -302,7 +304,11 @@ func (j *Join) unite(a, b *cluster) *cluster {
 	for _, k := range b.keys {
 		j.clusters[k] = a
 	}
-	b.keys = nil
+	a.deeds = append(a.deeds, b.deeds...)
+	for _, d := range b.deeds {
+		j.deeds[d] = a
+	}
+	b.keys, b.deeds = nil, nil
 	delete(j.open, b)
 	j.searchDrop(b)
 	j.unfile(b)
@@ -377,11 +383,16 @@ func (j *Join) release(c *cluster) {
 			delete(j.clusters, k)
 		}
 	}
+	for _, d := range c.deeds {
+		if j.deeds[d] == c {
+			delete(j.deeds, d)
+		}
+	}
 	for _, l := range c.lanes {
 		j.leave(c, l)
 	}
 	delete(j.open, c)
-	c.keys, c.lanes, c.released, c.ended = nil, nil, true, true
+	c.keys, c.deeds, c.lanes, c.released, c.ended = nil, nil, nil, true, true
 }
 
 func (j *Join) addGap(e tallyman.Evidence) {

@@ -70,7 +70,8 @@ func TestWitnessesAreWeighed(t *testing.T) {
 		s.end("files", tallyman.ClosedWell, func(e *tallyman.Evidence) { e.Size = 2999 })
 	})
 	is("netascii makes a file shorter", put, tallyman.Stored, tallyman.Complete, tallyman.Stored, "", func(s *story) {
-		s.end("files", tallyman.ClosedWell, func(e *tallyman.Evidence) { e.Size, e.Details = 2900, `{"mode":"netascii"}` })
+		s.list[len(s.list)-1].Details = `{"mode":"netascii"}`
+		s.end("files", tallyman.ClosedWell, func(e *tallyman.Evidence) { e.Size, e.Details = 2900, `{"modified":true}` })
 	})
 	is("another size came than was announced", put, "", tallyman.Contradicted, tallyman.AnnouncedSize, "", func(s *story) {
 		s.end("wire", tallyman.Stored, func(e *tallyman.Evidence) { e.Moved, e.Expected = 3000, 4000 })

@@ -46,7 +46,7 @@ func (j *Join) file(c *cluster) {
 	c.face = c.look()
 	if c.face.role == wireRole && !j.wired {
 		j.wired = true
-		for _, k := range j.clusters {
+		for _, k := range j.clusters { // what has no key is not our own server's
 			j.file(k)
 		}
 	}
