@@ -9,27 +9,39 @@ import (
 	"tallyman"
 )
 
-// key is what two pieces of evidence of one transfer have in common. Either both ends with the moment of the request, or the process that
-// served nothing but this transfer.
+// key is what two pieces of evidence have in common that certainly speak of one transfer. Who else speaks of it is found by comparing: see rematch.
 type key struct {
-	host, proto string
-	peer        netip.AddrPort
-	self        netip.Addr // without the port: that of a TFTP server changes with its first answer
-	began       int64      // microseconds
-	proc        tallyman.Proc
+	host, family string
+	peer         netip.AddrPort
+	self         netip.Addr // without the port: that of a TFTP server changes with its first answer
+	began        int64      // microseconds
 }
 
-// keysOf returns the keys of the evidence. Our own server, one process for all transfers, names a transfer by both ends and the time of its request; a
-// foreign server that forks for each transfer is named by its process.
-func keysOf(e *tallyman.Evidence) []key {
-	keys := make([]key, 0, 2)
-	if e.Peer.IsValid() && !e.Began.IsZero() {
-		keys = append(keys, key{host: e.Host, proto: e.Proto, peer: e.Peer, self: e.Self.Addr(), began: e.Began.UnixMicro()})
+// deed is what evidence of one process and one file has in common, or of one process, or nothing but itself.
+type deed struct {
+	host, witness string
+	began         int64
+	proc          int32
+	file          string
+	seq           tallyman.ID // of evidence that has nothing in common with other
+}
+
+// keysOf returns the keys of the evidence: who saw it from both ends names a transfer by the client's port and the time of its request. A log
+// names it by the process and the time of its line, the file system by the process, the file and the time of its opening.
+func keysOf(e *tallyman.Evidence) (k key, both bool, d deed, one bool) {
+	if e.Peer.IsValid() && e.Peer.Port() != 0 && !e.Began.IsZero() {
+		k, both = key{host: e.Host, family: family(e.Proto), peer: e.Peer, self: e.Self.Addr(), began: e.Began.UnixMicro()}, true
 	}
-	if e.Proc.PID != 0 && e.Witness != "server" {
-		keys = append(keys, key{host: e.Host, proto: e.Proto, proc: e.Proc})
+	switch {
+	case e.Proc.PID != 0 && !e.Began.IsZero() && (e.Witness == "log" || e.Witness == "files"):
+		d, one = deed{host: e.Host, witness: e.Witness, proc: e.Proc.PID, file: e.File, began: e.Began.UnixMicro()}, true
+		if e.Witness == "log" && e.Session != "" {
+			d.file = e.Name // one login, many files, and a stamp may have whole seconds
+		}
+	case !both:
+		d, one = deed{host: e.Host, witness: e.Witness, seq: e.ID}, true
 	}
-	return keys
+	return k, both, d, one
 }
 
 // cluster is all evidence of one transfer.
@@ -37,6 +49,7 @@ type cluster struct {
 	id       tallyman.UUID
 	rev      uint32
 	keys     []key
+	deeds    []deed
 	evidence []tallyman.Evidence // sorted
 	search   string              // the file that ended the boot search to which this refusal belongs
 	filed    step                // where the request stands among those of its client
@@ -48,6 +61,14 @@ type cluster struct {
 	lost     bool      // it fell silent across a gap
 	missed   time.Time // when that was found
 	heard    time.Time // when the newest evidence of it was seen
+
+	face      face
+	lanes     []lane
+	up        *cluster   // whose record it is part of; nil: it has its own
+	down      []*cluster // who is part of its record
+	byProcess bool       // up was found by the process
+	told      bool       // the stores have a record under its id
+	released  bool       // evidence that comes later begins another one
 }
 
 // add keeps the evidence in order and reports whether it says anything new. Of reports of progress only the furthest stays.
@@ -95,14 +116,17 @@ func order(a, b tallyman.Evidence) int {
 
 func (c *cluster) last() time.Time { return c.evidence[len(c.evidence)-1].Time }
 
-// closed reports whether a witness said how it ended.
+// closed reports whether the cluster's own witness said how it ended. A log line of a request is the last word, often: few servers write down an end.
 func (c *cluster) closed() bool {
+	claim := true
 	for i := range c.evidence {
-		if ends(&c.evidence[i]) {
+		e := &c.evidence[i]
+		if ends(e) {
 			return true
 		}
+		claim = claim && e.Witness == "log"
 	}
-	return false
+	return claim
 }
 
 func ends(e *tallyman.Evidence) bool {

@@ -1,11 +1,11 @@
 // Package join makes transfers of evidence: it finds out which evidence speaks of the same movement of a file, and judges it.
 //
-//	Evidence --Add--> keys --> cluster (all evidence of one transfer) --Changed--> judge --> Transfer with verdict
+//	Evidence --Add--> keys --> cluster (what one witness saw of a transfer) --rematch--> clusters that belong together --Changed--> judge --> Transfer with verdict
 //
 // It promises that the same evidence gives the same records in whatever order it comes, however often, and across a restart: a
-// transfer is judged from the set of its evidence alone, and two pieces of evidence belong together when they share a key, directly or through
-// others. Only the UUID and the revision depend on the order. When evidence unites two records, the younger (by UUID) gets a last revision that
-// names the older one.
+// transfer is judged from the set of its evidence alone. Two pieces of evidence belong together when they share a key, directly or through
+// others; clusters of witnesses who share none are compared by process, client, name and moment, anew whenever one more is known. Only the UUID
+// and the revision depend on the order. When evidence unites two records, the younger (by UUID) gets a last revision that names the older one.
 //
 // It is pure: time arrives inside the evidence, and the caller gives each record its UUID. It leaves storing and telling to others, and it forgets
 // what has settled, so that its memory is bounded: see Config.
@@ -25,6 +25,7 @@ type Config struct {
 	Settle  time.Duration // how long, by when evidence was seen, a transfer that ended waits for late evidence
 	Settled int           // how many ended transfers wait at the most; the oldest is forgotten first
 	Steps   int           // how many requests are remembered for boot searches at the most; the oldest client is forgotten first
+	Linger  time.Duration // how long a line of a log that tells no end waits for the end of what it speaks of
 	Silence time.Duration // an active transfer of which nothing was heard for so long, across a gap of its witness, is unproven
 	Draw    func(first *tallyman.Evidence) tallyman.UUID
 }
@@ -32,7 +33,7 @@ type Config struct {
 // Defaults returns the configuration of a running server.
 func Defaults() Config {
 	return Config{
-		Settle: 5 * time.Second, Settled: 8192, Steps: 32768, Silence: 2 * time.Minute,
+		Settle: 5 * time.Second, Linger: 75 * time.Second, Settled: 8192, Steps: 32768, Silence: 2 * time.Minute,
 		Draw: func(e *tallyman.Evidence) tallyman.UUID { return tallyman.DrawUUID(e.Seen, e.ID) },
 	}
 }
@@ -41,6 +42,7 @@ func Defaults() Config {
 type Join struct {
 	cfg      Config
 	clusters map[key]*cluster
+	deeds    map[deed]*cluster
 	clients  map[client]*search
 	arrival  []client // the clients, in the order in which they came; some are forgotten already
 	steps    int      // how many requests clients hold
@@ -52,11 +54,17 @@ type Join struct {
 	now      time.Time           // when the newest evidence was seen; a clock that is set back takes it back
 	looked   time.Time
 	swept    time.Time
+	lanes    map[lane][]*cluster // those that may belong together
+	stale    map[lane]struct{}   // lanes on which something changed
+	wired    bool                // packets were seen
 }
 
 // New returns an empty Join.
 func New(cfg Config) *Join {
-	return &Join{cfg: cfg, clusters: map[key]*cluster{}, clients: map[client]*search{}, open: map[*cluster]struct{}{}}
+	return &Join{
+		cfg: cfg, clusters: map[key]*cluster{}, deeds: map[deed]*cluster{}, clients: map[client]*search{}, open: map[*cluster]struct{}{},
+		lanes: map[lane][]*cluster{}, stale: map[lane]struct{}{},
+	}
 }
 
 // Add takes one piece of evidence. What it changed is told by the next Changed.
@@ -70,10 +78,24 @@ func (j *Join) Add(e tallyman.Evidence) {
 		j.alone = append(j.alone, event(&e, j.cfg.Draw(&e)))
 		return
 	}
-	keys := keysOf(&e)
-	var c *cluster
-	for _, k := range keys {
-		switch found := j.clusters[k]; {
+	c, isNew := j.place(e)
+	if !isNew {
+		return
+	}
+	c.heard, c.lost = j.now, false
+	j.touch(c)
+	j.settle(c)
+	j.searchAdd(c)
+}
+
+// place puts the evidence into its cluster and reports whether it says anything new.
+func (j *Join) place(e tallyman.Evidence) (c *cluster, isNew bool) {
+	k, both, d, one := keysOf(&e)
+	if both {
+		c = j.clusters[k]
+	}
+	if one {
+		switch found := j.deeds[d]; {
 		case found == nil || found == c:
 		case c == nil:
 			c = found
@@ -84,69 +106,128 @@ func (j *Join) Add(e tallyman.Evidence) {
 	if c == nil {
 		c = &cluster{id: j.cfg.Draw(&e)}
 	}
-	for _, k := range keys {
-		if j.clusters[k] != c {
-			j.clusters[k] = c
-			c.keys = append(c.keys, k)
-		}
+	if both && j.clusters[k] != c {
+		j.clusters[k] = c
+		c.keys = append(c.keys, k)
+	}
+	if one && j.deeds[d] != c {
+		j.deeds[d] = c
+		c.deeds = append(c.deeds, d)
 	}
 	if !c.add(e) {
-		return
+		return c, false
 	}
-	c.heard, c.lost = j.now, false
-	j.touch(c)
+	if e.Witness != "server" || j.wired || c.lanes != nil {
+		j.file(c)
+	}
+	return c, true
+}
+
+// settle files the cluster as running or ended.
+func (j *Join) settle(c *cluster) {
 	if c.closed() {
 		j.end(c)
 	} else if !c.ended {
 		j.open[c] = struct{}{}
 	}
-	j.searchAdd(c)
 }
+
+// restored is more than the revisions that a record ever had.
+const restored = 1 << 20
 
 // Restore puts back a transfer, with its evidence, that a former run left unfinished. It is not told as changed.
 func (j *Join) Restore(t *tallyman.Transfer) {
-	c := &cluster{id: t.ID, rev: t.Rev}
+	var first *cluster
 	for _, e := range t.Evidence {
-		c.add(e)
-		for _, k := range keysOf(&e) {
-			if j.clusters[k] != c {
-				j.clusters[k] = c
-				c.keys = append(c.keys, k)
-			}
+		c, isNew := j.place(e)
+		if !isNew {
+			continue
+		}
+		if first == nil {
+			first = c
+			c.id, c.rev, c.told = t.ID, t.Rev, true
+		} else if c.rev == 0 {
+			c.rev = restored // a former run may have told it under its own id; how often is not known
 		}
 		if at := seen(&e); at.After(c.heard) {
 			c.heard = at
 		}
+		if c.heard.After(j.now) {
+			j.now = c.heard
+		}
+		j.settle(c)
+		j.searchAdd(c)
 	}
-	if c.heard.After(j.now) {
-		j.now = c.heard
+	j.rematch()
+	for _, c := range j.dirty {
+		if first != nil && c.root() == first.root() {
+			c.dirty = false
+		}
 	}
-	if c.closed() {
-		j.end(c)
-	} else {
-		j.open[c] = struct{}{}
+	j.dirty = slices.DeleteFunc(j.dirty, func(c *cluster) bool { return !c.dirty })
+	if first != nil {
+		first.dirty = false
 	}
-	j.searchAdd(c)
-	c.dirty = false
 }
 
 // Changed returns the records that changed since it was last called, in the order in which they first changed. The caller owns them.
 func (j *Join) Changed() []tallyman.Record {
+	j.rematch()
 	out := j.alone
 	j.alone = nil
 	for _, c := range j.dirty {
-		if !c.dirty {
-			continue
+		if c.dirty && !c.merged {
+			out = j.tell(c.root(), out)
 		}
 		c.dirty = false
-		c.rev++
-		t := c.judge()
-		t.ID, t.Rev = c.id, c.rev
-		out = append(out, t)
 	}
 	j.dirty = j.dirty[:0]
 	j.forget()
 	return out
+}
+
+// tell makes the records of the cluster: its own one, under the oldest id that the stores know of those who bear it out, and a last revision under
+// each other one.
+func (j *Join) tell(root *cluster, out []tallyman.Record) []tallyman.Record {
+	if root.down == nil {
+		root.dirty, root.told = false, true
+		root.rev++
+		t := root.judge()
+		t.ID, t.Rev = root.id, root.rev
+		return append(out, t)
+	}
+	members := root.members()
+	bearer := root
+	for _, c := range members {
+		c.dirty = false
+		if c.told != bearer.told && c.told || c.told == bearer.told && c.id.Compare(bearer.id) < 0 {
+			bearer = c
+		}
+	}
+	t := root.transfer()
+	bearer.rev++
+	bearer.told = true
+	t.ID, t.Rev = bearer.id, bearer.rev
+	out = append(out, t)
+	for _, c := range members {
+		if c != bearer && c.told {
+			c.rev++
+			c.told = false
+			last := c.judge()
+			last.ID, last.Rev, last.Merged = c.id, c.rev, bearer.id
+			out = append(out, last)
+		}
+	}
+	return out
+}
+
+// transfer judges the cluster with all that bear it out.
+func (c *cluster) transfer() *tallyman.Transfer {
+	if len(c.down) == 0 {
+		return c.judge()
+	}
+	whole := cluster{evidence: c.all(), search: c.search, lost: c.lost}
+	return whole.judge()
 }
 
 // Advance tells the Join how late it is, by the clock that evidence is seen by, when no more evidence waits: what fell silent across a gap is judged
@@ -210,7 +291,7 @@ func (j *Join) end(c *cluster) {
 
 // unite moves all of the younger cluster into the older one and tells a last revision of the younger.
 func (j *Join) unite(a, b *cluster) *cluster {
-	if b.id.Compare(a.id) < 0 {
+	if b.told != a.told && b.told || b.told == a.told && b.id.Compare(a.id) < 0 {
 		a, b = b, a
 	}
 	for _, e := range b.evidence {
@@ -223,10 +304,21 @@ func (j *Join) unite(a, b *cluster) *cluster {
 	for _, k := range b.keys {
 		j.clusters[k] = a
 	}
-	b.keys = nil
+	a.deeds = append(a.deeds, b.deeds...)
+	for _, d := range b.deeds {
+		j.deeds[d] = a
+	}
+	b.keys, b.deeds = nil, nil
 	delete(j.open, b)
 	j.searchDrop(b)
-	if b.rev > 0 {
+	j.unfile(b)
+	j.bearOut(b, nil, false)
+	for _, d := range slices.Clone(b.down) {
+		j.bearOut(d, nil, false)
+		j.file(d)
+	}
+	if b.told {
+		b.told = false
 		last := b.judge()
 		last.ID, last.Rev, last.Merged = b.id, b.rev+1, a.id
 		j.alone = append(j.alone, last)
@@ -238,17 +330,50 @@ func (j *Join) unite(a, b *cluster) *cluster {
 // forget drops what has settled. A transfer that others still need (a boot search that is not decided) waits with its client.
 func (j *Join) forget() {
 	n := 0
+	var wait []*cluster
 	for n < len(j.ended) {
 		c := j.ended[n]
-		if !c.merged && !apart(j.now, c.heard, j.cfg.Settle) && len(j.ended)-n <= j.cfg.Settled {
-			break
+		over := len(j.ended)-n > j.cfg.Settled
+		if !c.merged && !c.released && !over {
+			if !apart(j.now, c.heard, j.patience(c)) {
+				break
+			}
+			if j.needed(c) {
+				wait = append(wait, c)
+				j.ended[n] = nil
+				n++
+				continue
+			}
 		}
-		j.release(c)
+		for _, m := range c.root().members() {
+			j.release(m)
+		}
 		j.ended[n] = nil
 		n++
 	}
-	j.ended = slices.Delete(j.ended, 0, n)
+	j.ended = append(slices.Delete(j.ended, 0, n), wait...)
 	j.searchForget()
+}
+
+// patience is how long the cluster waits for more.
+func (j *Join) patience(c *cluster) time.Duration {
+	if c.face.role == logRole && c.up == nil && c.down == nil && c.face.until.IsZero() {
+		return j.cfg.Linger
+	}
+	return j.cfg.Settle
+}
+
+// needed reports whether one of those with whom the cluster shares a record has not settled.
+func (j *Join) needed(c *cluster) bool {
+	if c.up == nil && c.down == nil {
+		return false
+	}
+	for _, m := range c.root().members() {
+		if !m.ended || !apart(j.now, m.heard, j.cfg.Settle) {
+			return true
+		}
+	}
+	return false
 }
 
 // release makes evidence that comes later begin another record.
@@ -258,6 +383,16 @@ func (j *Join) release(c *cluster) {
 			delete(j.clusters, k)
 		}
 	}
+	for _, d := range c.deeds {
+		if j.deeds[d] == c {
+			delete(j.deeds, d)
+		}
+	}
+	for _, l := range c.lanes {
+		j.leave(c, l)
+	}
+	delete(j.open, c)
+	c.keys, c.deeds, c.lanes, c.released, c.ended = nil, nil, nil, true, true
 }
 
 func (j *Join) addGap(e tallyman.Evidence) {
@@ -294,8 +429,16 @@ func event(e *tallyman.Evidence, id tallyman.UUID) *tallyman.Event {
 func (j *Join) Running() []*tallyman.Transfer {
 	var out []*tallyman.Transfer
 	for c := range j.open {
-		t := c.judge()
+		if c.up != nil {
+			continue
+		}
+		t := c.transfer()
 		t.ID, t.Rev = c.id, c.rev
+		for _, m := range c.members() {
+			if m.told {
+				t.ID, t.Rev = m.id, m.rev
+			}
+		}
 		out = append(out, t)
 	}
 	slices.SortFunc(out, func(a, b *tallyman.Transfer) int { return a.ID.Compare(b.ID) })

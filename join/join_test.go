@@ -22,7 +22,7 @@ var t0 = time.Date(2026, 11, 20, 18, 0, 0, 0, time.UTC)
 // patient remembers for longer than any test lasts.
 func patient() join.Config {
 	cfg := join.Defaults()
-	cfg.Settle, cfg.Settled = time.Hour, 1<<20
+	cfg.Settle, cfg.Linger, cfg.Settled = time.Hour, time.Hour, 1<<20
 	return cfg
 }
 
@@ -178,7 +178,7 @@ func TestEvidenceThatUnitesTwoRecordsMergesTheYounger(t *testing.T) {
 	var s story
 	proc := tallyman.Proc{PID: 812, Start: 5}
 	s.request(0, "10.0.0.7:1234", "fw.bin", tallyman.OpGet, "")
-	s.tell(time.Second, tallyman.KindOpened, func(e *tallyman.Evidence) { e.Witness, e.Proc, e.Path = "files", proc, "/srv/fw.bin" })
+	s.tell(time.Second, tallyman.KindOpened, func(e *tallyman.Evidence) { e.Witness, e.Proc, e.Path, e.Began = "files", proc, "/srv/fw.bin", e.Time })
 	j := join.New(patient())
 	for _, e := range s.list {
 		j.Add(e)
@@ -190,7 +190,7 @@ func TestEvidenceThatUnitesTwoRecordsMergesTheYounger(t *testing.T) {
 	var bridge story
 	bridge.seq = s.seq
 	bridge.tell(2*time.Second, tallyman.KindProgress, func(e *tallyman.Evidence) {
-		e.Witness, e.Proc, e.Peer, e.Began = "log", proc, netip.MustParseAddrPort("10.0.0.7:1234"), t0
+		e.Witness, e.Proc, e.Peer, e.Began, e.Proto = "log", proc, netip.MustParseAddrPort("10.0.0.7:1234"), t0, "tftp"
 	})
 	j.Add(bridge.list[0])
 	got := transfers(j.Changed())
@@ -319,7 +319,9 @@ func TestAnyOrderCopiesAndRestartsGiveTheSameRecords(t *testing.T) {
 			s.request(at, who, fmt.Sprintf("f%d.cfg", i), op, reason)
 			if rapid.Bool().Draw(rt, "witnesses") {
 				proc := tallyman.Proc{PID: int32(100 + i), Start: 1}
-				s.tell(at+time.Second, tallyman.KindOpened, func(e *tallyman.Evidence) { e.Witness, e.Proc, e.Path, e.Op = "files", proc, "/srv/x", op })
+				s.tell(at+time.Second, tallyman.KindOpened, func(e *tallyman.Evidence) {
+					e.Witness, e.Proc, e.Path, e.Op, e.Began = "files", proc, "/srv/x", op, e.Time
+				})
 				s.tell(at+2*time.Second, tallyman.KindProgress, func(e *tallyman.Evidence) {
 					e.Witness, e.Proc, e.Peer, e.Began, e.Op = "log", proc, netip.MustParseAddrPort(who), t0.Add(at), op
 				})

@@ -3,6 +3,7 @@ package join
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"tallyman"
 )
@@ -12,34 +13,43 @@ func (c *cluster) judge() *tallyman.Transfer {
 	c.shared = true
 	t := &tallyman.Transfer{Expected: -1, Bytes: -1, Evidence: slices.Clip(c.evidence)}
 	details := ""
+	var start, end, bytes, client, said nearest
 	for i := range c.evidence {
 		e := &c.evidence[i]
-		start := e.Began
-		if start.IsZero() {
-			start = e.Time
+		began := e.Began
+		if began.IsZero() {
+			began = e.Time
 		}
-		if t.Start.IsZero() || start.Before(t.Start) {
-			t.Start = start
+		if start.nearer(e) || start.same(e) && began.Before(t.Start) {
+			t.Start = began
 		}
 		if e.Seen.After(t.Seen) {
 			t.Seen = e.Seen
 		}
-		if ends(e) && e.Time.After(t.End) {
+		if ends(e) && (end.nearer(e) || end.same(e) && e.Time.After(t.End)) {
 			t.End = e.Time
+		}
+		if e.Moved >= 0 && (bytes.nearer(e) || bytes.same(e) && e.Moved > t.Bytes) {
+			t.Bytes = e.Moved
+		}
+		if e.Peer.IsValid() && client.nearer(e) {
+			t.Client = e.Peer
+		}
+		if e.Details != "" && (said.nearer(e) || said.same(e)) {
+			details = e.Details
 		}
 		known(&t.Host, e.Host)
 		known(&t.Proto, e.Proto)
 		known(&t.User, e.User)
 		known(&t.Login, e.Session)
 		known(&t.Name, e.Name)
-		known(&t.Path, e.Path)
+		if t.Path == "" || strings.HasPrefix(e.Path, "/") && e.Witness == "files" && !strings.HasPrefix(t.Path, "/") {
+			t.Path = e.Path
+		}
 		if t.Op == tallyman.NoOp {
 			t.Op = e.Op
 		}
-		if !t.Client.IsValid() {
-			t.Client = e.Peer
-		}
-		if !t.Server.IsValid() {
+		if e.Self.IsValid() && (!t.Server.IsValid() || t.Server.Port() == 0) {
 			t.Server = e.Self
 		}
 		if t.Proc.PID == 0 {
@@ -48,17 +58,25 @@ func (c *cluster) judge() *tallyman.Transfer {
 		if e.Expected >= 0 {
 			t.Expected = e.Expected
 		}
-		if e.Moved > t.Bytes {
-			t.Bytes = e.Moved
-		}
-		if e.Details != "" {
-			details = e.Details
-		}
 	}
 	t.Details = withSearch(details, c.search)
 	c.verdict(t)
 	return t
 }
+
+// nearest is how near the witness was from whom a fact is taken: the nearer one is believed. The zero value is that of none.
+type nearest int
+
+func (n *nearest) nearer(e *tallyman.Evidence) bool {
+	r := nearest(rank(e) + 2)
+	if r > *n {
+		*n = r
+		return true
+	}
+	return false
+}
+
+func (n *nearest) same(e *tallyman.Evidence) bool { return *n == nearest(rank(e)+2) }
 
 // verdict weighs what the witnesses say of the end. Our own server and the packets are proof; what another server's log or the file
 // system says is a claim.
@@ -68,15 +86,19 @@ func (c *cluster) verdict(t *tallyman.Transfer) {
 	switch {
 	case chief != nil && proves(chief):
 		j.Verdict, j.Reason = ruling(chief)
+		c.refine(t, chief)
 	case c.lost:
 		j.Verdict, j.Reason = tallyman.Unproven, tallyman.InGap
 		t.End = c.last()
-	case chief == nil:
+	case c.watched():
 		j.Verdict = tallyman.Active
+		t.End = time.Time{}
+	case chief == nil:
+		j.Verdict, j.Reason = c.claimed()
 	default:
 		j.Verdict, j.Reason = ruling(chief)
 		if j.Verdict == tallyman.Complete {
-			j.Verdict, j.Reason = tallyman.Unproven, tallyman.LogOnly
+			j.Verdict, j.Reason = c.believed(t, chief)
 		}
 	}
 	alone := j.Verdict
@@ -141,10 +163,8 @@ func (c *cluster) weighSizes(t *tallyman.Transfer) {
 	if t.Expected > 0 && t.Expected != t.Bytes {
 		j.Verdict, j.Reason = tallyman.Contradicted, tallyman.AnnouncedSize
 	}
-	for i := range c.evidence {
-		if e := &c.evidence[i]; e.Witness == "files" && e.Kind == tallyman.KindClosed && e.Size >= 0 && e.Size < t.Bytes {
-			j.Verdict, j.Reason = tallyman.Contradicted, tallyman.StoredShort
-		}
+	if size := c.sizeAtClose(); size >= 0 && size < t.Bytes {
+		j.Verdict, j.Reason = tallyman.Contradicted, tallyman.StoredShort
 	}
 }
 
@@ -178,7 +198,8 @@ func kindOf(d tallyman.Digest) string {
 }
 
 // sides sorts the witnesses into those who bear the verdict out and those who do not. Who says success where the chief witness says failure, or
-// the reverse, is against him, and the record is contradicted. Who does not know how it ended contradicts nobody.
+// the reverse, is against him, and the record is contradicted. Who does not know how it ended contradicts nobody. A log that claims success is
+// against the proof of failure, and nothing more: most servers write down what they sent, not what arrived.
 func (c *cluster) sides(t *tallyman.Transfer, chief *tallyman.Evidence) {
 	j := &t.Judgement
 	want := ""
@@ -186,13 +207,15 @@ func (c *cluster) sides(t *tallyman.Transfer, chief *tallyman.Evidence) {
 		v, _ := ruling(chief)
 		want = v.Outcome()
 	}
+	doubt := false
 	for i := range c.evidence {
 		e := &c.evidence[i]
 		side := &j.For
 		if chief != nil && ends(e) && e.Witness != chief.Witness && want != "unknown" {
 			v, _ := ruling(e)
-			if o := v.Outcome(); o != want && o != "unknown" {
+			if o := v.Outcome(); o != want && o != "unknown" && !c.another(e) {
 				side = &j.Against
+				doubt = doubt || e.Witness != "log" || o == "failure" || !proves(chief)
 			}
 		}
 		if !slices.Contains(*side, e.Witness) {
@@ -202,7 +225,7 @@ func (c *cluster) sides(t *tallyman.Transfer, chief *tallyman.Evidence) {
 	slices.Sort(j.For)
 	slices.Sort(j.Against)
 	j.For = slices.DeleteFunc(j.For, func(w string) bool { return slices.Contains(j.Against, w) })
-	if len(j.Against) > 0 && j.Verdict != tallyman.Contradicted {
+	if doubt && j.Verdict != tallyman.Contradicted {
 		j.Verdict, j.Reason = tallyman.Contradicted, tallyman.OutcomeMismatch
 	}
 }

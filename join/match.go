@@ -1,0 +1,290 @@
+package join
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"tallyman"
+)
+
+// Witnesses name a transfer differently: a log by process and client, the file system by process and path, packets by ports. What they have in
+// common is not proof by itself, so who belongs to whom is found by comparing all that share a lane, and found anew whenever one more is known:
+//
+//	files ──process, else name and moment──▶ log ──client, name and moment──▶ wire ──client's port and moment──▶ server
+//
+// The answer is a function of the set of evidence. A cluster that bears out another one becomes part of its record.
+
+// turns is how often the lanes are looked at before the rest waits for the next time. Two do: one for processes, one for names.
+const turns = 8
+
+// rematch looks anew at the lanes on which something changed.
+func (j *Join) rematch() {
+	for turn := 0; len(j.stale) > 0 && turn < turns; turn++ {
+		named := turn%2 == 1 // a process says more than a name
+		for l := range j.stale {
+			if (l.base != "") != named {
+				continue
+			}
+			in := j.lanes[l]
+			delete(j.stale, l)
+			switch {
+			case l.peer.IsValid():
+				j.matchPorts(in)
+			case l.pid != 0:
+				j.matchProcess(in)
+			default:
+				j.matchNames(in)
+			}
+		}
+	}
+}
+
+// of picks the clusters of one role.
+func of(in []*cluster, r role) []*cluster {
+	var out []*cluster
+	for _, c := range in {
+		if c.face.role == r {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// matchPorts finds the packets of what our own server saw.
+func (j *Join) matchPorts(in []*cluster) {
+	packets := of(in, wireRole)
+	up := map[*cluster]*cluster{}
+	for _, m := range pairUp(packets, of(in, serverRole), begin, func(a, b *cluster) (time.Duration, bool) {
+		return apartBy(a.face.at, b.face.at, tolerance)
+	}) {
+		up[m.a] = m.b
+	}
+	for _, c := range packets {
+		j.bearOut(c, up[c], false)
+	}
+}
+
+// matchProcess finds the file events of a process that wrote a log line.
+func (j *Join) matchProcess(in []*cluster) {
+	lines := slices.DeleteFunc(slices.Clone(in), func(c *cluster) bool { return c.face.logger == 0 })
+	for _, f := range of(in, filesRole) {
+		var best *cluster
+		nearest := time.Duration(0)
+		for _, l := range lines {
+			d, ok := processGap(f, l)
+			if ok && (best == nil || d < nearest || d == nearest && before(l, best)) {
+				best, nearest = l, d
+			}
+		}
+		if best != nil || f.byProcess {
+			j.bearOut(f, best, best != nil)
+		}
+	}
+}
+
+func before(a, b *cluster) bool {
+	list := []*cluster{a, b}
+	sortBy(begin, list)
+	return list[0] == a
+}
+
+// processGap compares what a process did to a file with what it, or its parent's logger, said.
+func processGap(f, l *cluster) (time.Duration, bool) {
+	if !l.face.oneDeed && f.face.base != l.face.base {
+		return 0, false // the process serves many: the name decides
+	}
+	if l.face.way != "" && f.face.way != "" && l.face.way != f.face.way && !l.face.oneDeed {
+		return 0, false
+	}
+	at, to := f.face.at, l.face.at
+	if l.face.ending && !f.face.until.IsZero() {
+		at = f.face.until
+	}
+	if l.face.oneDeed {
+		return at.Sub(to).Abs(), at.Sub(to) > -tolerance && (l.face.until.IsZero() || at.Sub(l.face.until) < tolerance)
+	}
+	return apartBy(at, to, tolerance)
+}
+
+// matchNames finds who belongs to whom among all that name the same file.
+func (j *Join) matchNames(in []*cluster) {
+	up := map[*cluster]*cluster{}
+	lines, packets := of(in, logRole), of(in, wireRole)
+	for ip, said := range byClient(lines) {
+		j.matchLines(said, byClient(packets)[ip], up)
+	}
+	for _, l := range lines {
+		j.bearOut(l, up[l], false)
+	}
+	var files []*cluster
+	for _, f := range of(in, filesRole) {
+		if !f.byProcess {
+			files = append(files, f)
+		}
+	}
+	free := slices.DeleteFunc(slices.Clone(packets), hasFiles)
+	for _, m := range pairUp(slices.Clone(files), free, begin, fileGap) {
+		up[m.a] = m.b
+	}
+	files = slices.DeleteFunc(files, func(f *cluster) bool {
+		if up[f] == nil {
+			up[f] = repeated(f, packets)
+		}
+		j.bearOut(f, up[f], false)
+		return up[f] != nil
+	})
+	alone := slices.DeleteFunc(slices.Clone(lines), func(l *cluster) bool { return l.up != nil || hasFiles(l) })
+	pairs := pairUp(slices.Clone(files), slices.DeleteFunc(slices.Clone(alone), ending), begin, func(f, l *cluster) (time.Duration, bool) {
+		return apartBy(f.face.at, l.face.at, tolerance)
+	})
+	pairs = append(pairs, pairUp(closed(files), slices.DeleteFunc(alone, beginning), end, func(f, l *cluster) (time.Duration, bool) {
+		return apartBy(f.face.until, l.face.until, tolerance)
+	})...)
+	for _, m := range pairs {
+		if up[m.a] == nil {
+			up[m.a] = m.b
+			j.bearOut(m.a, m.b, false)
+		}
+	}
+}
+
+// matchLines finds the packets that log lines of one client speak of.
+func (j *Join) matchLines(lines, packets []*cluster, up map[*cluster]*cluster) {
+	same := func(l, p *cluster) bool {
+		return l.face.family == p.face.family && (l.face.peer.Port() == 0 || l.face.peer == p.face.peer)
+	}
+	taken := map[*cluster]int{}
+	take := func(pairs []match) {
+		for _, m := range pairs {
+			up[m.a] = m.b
+			taken[m.b]++
+		}
+	}
+	take(pairUp(slices.DeleteFunc(slices.Clone(lines), ending), slices.Clone(packets), begin, func(l, p *cluster) (time.Duration, bool) {
+		d, ok := apartBy(l.face.at, p.face.at, tolerance)
+		return d, ok && same(l, p)
+	}))
+	rest := slices.DeleteFunc(slices.Clone(packets), func(p *cluster) bool { return taken[p] > 0 || p.face.until.IsZero() })
+	take(pairUp(slices.DeleteFunc(slices.Clone(lines), beginning), rest, end, func(l, p *cluster) (time.Duration, bool) {
+		d, ok := apartBy(l.face.until, p.face.until, tolerance)
+		return d, ok && same(l, p)
+	}))
+	for _, l := range lines { // a request that was sent again is logged again
+		if up[l] == nil && !l.face.ending {
+			up[l] = repeated(l, packets)
+		}
+	}
+}
+
+// repeated finds the packets of a request that was sent more than once, and at the time of c.
+func repeated(c *cluster, packets []*cluster) *cluster {
+	for _, p := range packets {
+		if p.face.requests > 1 && c.face.at.Sub(p.face.at) > -tolerance && (p.face.until.IsZero() || c.face.at.Before(p.face.until)) &&
+			(c.face.role == filesRole || c.face.peer.Addr() == p.face.peer.Addr()) {
+			return p
+		}
+	}
+	return nil
+}
+
+// fileGap compares when a file was opened with when it was asked for.
+func fileGap(f, p *cluster) (time.Duration, bool) {
+	d := f.face.at.Sub(p.face.at)
+	switch {
+	case p.face.family == "ftp":
+		return d.Abs(), d > -tolerance && (p.face.until.IsZero() || f.face.at.Sub(p.face.until) < tolerance)
+	case p.face.family == "tftp":
+		return d.Abs(), d.Abs() <= tolerance
+	default:
+		return 0, false
+	}
+}
+
+func byClient(in []*cluster) map[netip.Addr][]*cluster {
+	out := map[netip.Addr][]*cluster{}
+	for _, c := range in {
+		ip := c.face.peer.Addr().Unmap()
+		out[ip] = append(out[ip], c)
+	}
+	return out
+}
+
+// hasFiles reports whether file events of the process that wrote the log bear the cluster out.
+func hasFiles(c *cluster) bool {
+	return slices.ContainsFunc(c.down, func(d *cluster) bool {
+		return d.face.role == filesRole && d.byProcess || d.face.role == logRole && hasFiles(d)
+	})
+}
+
+func ending(c *cluster) bool    { return c.face.ending }
+func beginning(c *cluster) bool { return !c.face.ending }
+
+func closed(in []*cluster) []*cluster {
+	return slices.DeleteFunc(slices.Clone(in), func(c *cluster) bool { return c.face.until.IsZero() })
+}
+
+// bearOut makes c part of the record of to; nil lets it stand for itself. byProcess says that a process number is the reason.
+func (j *Join) bearOut(c, to *cluster, byProcess bool) {
+	if c.byProcess && !byProcess && to != nil {
+		return // a process says more than a name
+	}
+	if byProcess != c.byProcess {
+		c.byProcess = byProcess
+		j.restale(c)
+	}
+	if c.up == to {
+		return
+	}
+	if c.up != nil {
+		j.touch(c.root())
+		c.up.down = slices.DeleteFunc(c.up.down, func(d *cluster) bool { return d == c })
+	}
+	if c.up = to; to != nil {
+		to.down = append(to.down, c)
+	}
+	j.touch(c)
+	j.touch(c.root())
+	j.restale(c)
+}
+
+// restale makes the names of the cluster and of whom it bears out be looked at again, where files are given to those that have none.
+func (j *Join) restale(c *cluster) {
+	for ; c != nil; c = c.up {
+		for _, l := range c.lanes {
+			if l.base != "" {
+				j.stale[l] = struct{}{}
+			}
+		}
+	}
+}
+
+func (c *cluster) root() *cluster {
+	for c.up != nil {
+		c = c.up
+	}
+	return c
+}
+
+// members is the cluster and all that bear it out.
+func (c *cluster) members() []*cluster {
+	out := []*cluster{c}
+	for i := 0; i < len(out); i++ {
+		out = append(out, out[i].down...)
+	}
+	return out
+}
+
+// all is the evidence of the record, sorted.
+func (c *cluster) all() []tallyman.Evidence {
+	if len(c.down) == 0 {
+		c.shared = true
+		return slices.Clip(c.evidence)
+	}
+	var out []tallyman.Evidence
+	for _, m := range c.members() {
+		out = append(out, m.evidence...)
+	}
+	slices.SortFunc(out, order)
+	return out
+}
