@@ -180,7 +180,9 @@ func (k *kernel) renamed(e *fanotify.Event, at time.Time, dir bool) {
 		w.atlas.moved(from, to, knowsFrom && knowsTo)
 	}
 	if !knowsFrom && !knowsTo {
-		k.unresolved(e, at)
+		if !w.atlas.stranger(e.From.Dir) || !w.atlas.stranger(e.To.Dir) {
+			k.unresolved(e, at)
+		}
 		return
 	}
 	old, wasInside := from.holds(e.From.Name)
@@ -200,6 +202,9 @@ func (k *kernel) renamed(e *fanotify.Event, at time.Time, dir bool) {
 		former = k.path(from, e.From)
 	}
 	k.event(e, at, root, path, former, dir)
+	if dir && isInside && !wasInside {
+		w.exploreFolder(path, root, 0)
+	}
 	if dir && isInside && len(k.folders) > 0 {
 		k.grew(path)
 	}
@@ -298,7 +303,7 @@ func (k *kernel) owner(e *fanotify.Event, ev *account.Event) {
 		return
 	}
 	for _, q := range w.account.Owners(ev.File, e.PID) {
-		if w.held(q) < q.Opens {
+		if w.held(q).Open < q.Opens {
 			e.PID = q.Proc.PID
 			return
 		}
@@ -325,6 +330,10 @@ func (k *kernel) identity(h fanotify.Handle) string {
 // removed with its folder, which nobody had used since the watch began, makes no gap: no open and no close is lost with it.
 func (k *kernel) unresolved(e *fanotify.Event, at time.Time) {
 	w := k.w
+	if w.atlas.stranger(e.At.Dir) {
+		w.counts.Outside++
+		return
+	}
 	if e.Mask&^(fanotify.Delete|fanotify.OnDir) == 0 {
 		w.counts.Unresolved++
 		return
@@ -380,6 +389,7 @@ func (k *kernel) again(at time.Time) {
 	w := k.w
 	w.account.Blind(at)
 	w.atlas.forget()
+	w.explore()
 	for _, c := range k.folders {
 		if err := k.walk(c.path, at, false); err != nil {
 			w.log.Warn("folders not all watched", "root", c.path, "err", err)

@@ -48,12 +48,9 @@ func TestOpenWithoutAReadIsTold(t *testing.T) {
 func TestOverwritingIsAnUploadFromTheOpenOn(t *testing.T) {
 	r := newRig(t, having("a", 3000))
 	r.act(order{Do: "create", Path: "a"})
-	got := r.tells("opened put a")
-	if d := details(t, got[0]); d["created"] != nil || d["mode"] != "write" {
-		t.Errorf("details %v", d)
-	}
+	r.tells("opened put a")
 	r.act(order{Do: "write", N: 10}, order{Do: "close"})
-	got = r.tells("opened put a", "closed put a 10")
+	got := r.tells("opened put a", "closed put a 10")
 	if d := details(t, got[1]); d["created"] != false || d["truncated"] != true {
 		t.Errorf("details %v", d)
 	}
@@ -201,6 +198,35 @@ func TestFoldersThatAreGoneAtOnceAreKnown(t *testing.T) {
 	}
 	if c := r.w.Counts(); c.Unresolved != 0 {
 		t.Errorf("counts %+v", c)
+	}
+}
+
+// A folder that was there before the watch, and is gone before the first event in it is read: if it was ours, that is a gap; if not, it is nothing.
+func TestFolderThatNobodyCanFindAnyMoreIsAGapOnlyIfItWasOurs(t *testing.T) {
+	away := folder(t)
+	r := newRig(t, func(r *rig) {
+		for _, dir := range []string{r.path("x"), filepath.Join(away, "y")} {
+			if err := os.Mkdir(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	quickly := func(dir string) {
+		r.gate.Lock()
+		r.act(order{Do: "put", Path: "mark0", N: 1})
+		r.waitHeld()
+		r.act(order{Do: "put", Path: filepath.Join(dir, "f"), N: 5}, order{Do: "remove", Path: dir})
+		r.gate.Unlock()
+		r.settled()
+	}
+	isGap := func(e *tallyman.Evidence) bool { return e.Kind == tallyman.KindGap }
+	quickly(filepath.Join(away, "y"))
+	if gaps := r.have(isGap); len(gaps) != 0 {
+		t.Errorf("a folder of others: %s", tale(gaps))
+	}
+	quickly(r.path("x"))
+	if gaps := r.until(t, 1, isGap); len(gaps) != 1 || gaps[0].Moved < 1 {
+		t.Errorf("one of ours: %s", tale(gaps))
 	}
 }
 

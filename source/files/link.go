@@ -4,30 +4,43 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"tallyman/source/files/fanotify"
 )
 
 const (
 	// linksKept bounds how many symbolic links out of the roots are followed. More are not, and Says says so.
 	linksKept = 1024
-	// linksLooked bounds how many entries are searched for links at the start. The search ends there, and Says says so.
+	// linksLooked bounds how many entries are searched for links and folders. The search ends there, and Says says so.
 	linksLooked = 100_000
 )
 
-// followLinks finds symbolic links that lead out of the roots: servers follow them, and events carry the real path.
-func (w *Watcher) followLinks() {
+// explore finds the folders below the roots, and the symbolic links that lead out of them: servers follow them, and events carry the real path.
+func (w *Watcher) explore() {
+	w.atlas.known = map[string]struct{}{}
 	looked := 0
-	for i := range w.cfg.Roots {
-		_ = filepath.WalkDir(w.atlas.roots[i].Path, func(path string, d fs.DirEntry, err error) error {
-			if looked++; looked > linksLooked {
-				w.cut = true
-				return fs.SkipAll
-			}
-			if err == nil && d.Type()&fs.ModeSymlink != 0 {
-				w.link(path, i)
-			}
-			return nil
-		})
+	for i := 0; i < len(w.atlas.roots); i++ { // links to folders add to them
+		looked = w.exploreFolder(w.atlas.roots[i].Path, i, looked)
 	}
+}
+
+func (w *Watcher) exploreFolder(dir string, root, looked int) int {
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		switch looked++; {
+		case looked > linksLooked:
+			w.cut, w.atlas.known = true, nil
+			return fs.SkipAll
+		case err != nil:
+		case d.IsDir():
+			if h, err := fanotify.HandleOf(path); err == nil {
+				w.atlas.knows(h)
+			}
+		case d.Type()&fs.ModeSymlink != 0:
+			w.link(path, root)
+		}
+		return nil
+	})
+	return looked
 }
 
 // link follows one symbolic link: to a folder, which becomes a root, or to a file, of which the name is watched.

@@ -42,10 +42,38 @@ type atlas struct {
 	places  map[string]place
 	pinned  map[string]place // of folders whose handles the kernel cannot open: they are known from walking
 	doors   map[string]int   // descriptors of anchors, while a batch is read
+
+	// known holds the handles of all folders below the roots: another one that is gone before it could be found was none of ours. It is nil when there
+	// are too many.
+	known map[string]struct{}
+}
+
+// knownKept bounds known, about 100 bytes each.
+const knownKept = 200_000
+
+// knows takes a folder below a root into known.
+func (a *atlas) knows(h fanotify.Handle) {
+	if a.known == nil {
+		return
+	}
+	if len(a.known) >= knownKept {
+		a.known = nil
+		return
+	}
+	a.known[string(h)] = struct{}{}
+}
+
+// stranger reports that a folder was surely not below a root.
+func (a *atlas) stranger(h fanotify.Handle) bool {
+	if a.known == nil || h == nil {
+		return false
+	}
+	_, ours := a.known[string(h)]
+	return !ours
 }
 
 func newAtlas(roots []Root) *atlas {
-	return &atlas{roots: roots, links: map[string]map[string]int{}, places: map[string]place{}, pinned: map[string]place{}, doors: map[string]int{}}
+	return &atlas{roots: roots, links: map[string]map[string]int{}, places: map[string]place{}, pinned: map[string]place{}, doors: map[string]int{}, known: map[string]struct{}{}}
 }
 
 // inside returns the root below which a path lies, the deepest one.
@@ -95,6 +123,7 @@ func (a *atlas) made(h fanotify.Handle, in place, name []byte) {
 	if n, ok := in.only[string(name)]; ok {
 		root = n
 	}
+	a.knows(h)
 	a.remember(h, place{root: root, path: path, only: a.links[path]})
 }
 

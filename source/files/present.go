@@ -116,26 +116,27 @@ func modeOf(h who.Held) account.Mode {
 	return account.NoMode
 }
 
-// held answers how many descriptors a process has on a file; 1 if it may not be looked at.
-func (w *Watcher) held(q account.Ask) int {
+// held answers how a process holds a file. One that may not be looked at is taken to hold it.
+func (w *Watcher) held(q account.Ask) who.Held {
+	unseen := who.Held{Open: 1}
 	if q.Proc.PID == 0 {
-		return 0
+		return who.Held{}
 	}
 	if p := w.table.Of(q.Proc.PID, now()); p.Start != q.Proc.Start && p.Start != 0 && q.Proc.Start != 0 {
-		return 0
+		return who.Held{}
 	}
 	var st unix.Stat_t
 	if unix.Lstat(q.Path, &st) != nil || !strings.Contains(q.File, ":"+strconv.FormatUint(st.Ino, 10)+":") {
 		dev, ino, ok := parseIdentity(q.File)
 		if !ok {
-			return 1
+			return unseen
 		}
 		st.Dev, st.Ino = dev, ino
 	}
 	if h := w.table.Holds(q.Proc.PID, st.Dev, st.Ino); h.Open >= 0 {
-		return h.Open
+		return h
 	}
-	return 1
+	return unseen
 }
 
 // parseIdentity takes device and inode out of what identity wrote.

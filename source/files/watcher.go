@@ -104,7 +104,7 @@ func (w *Watcher) open() (err error) {
 	if err != nil {
 		return err
 	}
-	w.followLinks()
+	w.explore()
 	if w.back, err = w.choose(mounts); err != nil {
 		return err
 	}
@@ -187,10 +187,11 @@ func (w *Watcher) pass(drained bool) bool {
 	waits := w.back.tick(at)
 	w.read = at
 	for _, q := range w.account.Drained() {
-		w.out = w.account.Recount(q, w.held(q), w.out)
+		h := w.held(q)
+		w.out = w.account.Recount(q, h.Open, modeOf(h), w.out)
 	}
 	for _, q := range w.account.Idle(at) {
-		w.out = w.account.Look(q, w.held(q), w.sizeOf(q), at, w.out)
+		w.out = w.account.Look(q, w.held(q).Open, w.sizeOf(q), at, w.out)
 	}
 	return waits || w.account.Running() > 0
 }

@@ -194,7 +194,7 @@ func (a *Account) use(e *Event, out []tallyman.Evidence) []tallyman.Evidence {
 			out = a.open(u, e, max(1, len(closes))-len(u.opens), out)
 		}
 	}
-	if e.Deeds&Open != 0 && e.Held > len(u.opens) && len(a.doubts) < doubtsKept {
+	if e.Deeds&Open != 0 && (e.Held > len(u.opens) || e.Held == 0 && len(closes) == 0) && len(a.doubts) < doubtsKept {
 		a.doubts = append(a.doubts, u)
 	}
 	if u.purpose(e.Deeds) != tallyman.NoOp {
@@ -223,8 +223,8 @@ func (a *Account) Present(e *Event, out []tallyman.Evidence) []tallyman.Evidence
 // doubtsKept bounds how many uses are counted again when the queue is drained. More are not: their close then tells of an open that was not seen.
 const doubtsKept = 1024
 
-// Drained says that all events of what happened before have been added. It returns the uses that have more descriptors than opens were told: the
-// kernel merges the opens of two threads. Each is answered by Recount or not at all.
+// Drained says that all events of what happened before have been added. It returns the uses of which the descriptors did not fit the events: the kernel
+// merges the opens of two threads, and tells an open before the process has its descriptor (fs/open.c). Each is answered by Recount or not at all.
 func (a *Account) Drained() []Ask {
 	a.scan++
 	if len(a.doubts) == 0 {
@@ -241,14 +241,21 @@ func (a *Account) Drained() []Ask {
 	return ask
 }
 
-// Recount tells the opens that were merged with others: held is how many descriptors there are. If one of them came after the queue was drained, its
-// event is not told again.
-func (a *Account) Recount(q Ask, held int, out []tallyman.Evidence) []tallyman.Evidence {
+// Recount tells what the descriptors say now: opens that were put off, and opens that were merged with others. If one of them came after the queue was
+// drained, its event is not told again.
+func (a *Account) Recount(q Ask, held int, mode Mode, out []tallyman.Evidence) []tallyman.Evidence {
 	u := a.uses[key{q.Proc.PID, q.File}]
-	if u == nil || held <= len(u.opens) {
+	if u == nil || held <= 0 {
 		return out
 	}
+	if u.mode == NoMode {
+		u.mode = mode
+	}
+	out = a.openLate(u, len(u.opens), 0, out)
 	n := min(held, opensKept) - len(u.opens)
+	if n <= 0 {
+		return out
+	}
 	u.scan, u.ahead = a.scan, n
 	return a.open(u, &Event{At: u.last, Held: held}, n, out)
 }

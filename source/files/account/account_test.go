@@ -131,6 +131,17 @@ func TestOpenOfAnUnknownPurposeIsToldWithWhatTellsIt(t *testing.T) {
 	f(account.Modify, "opened put 1 100")
 }
 
+// The kernel tells an open before the process has the descriptor: who looks at once finds nothing.
+func TestOpenThatWasLookedAtTooEarlyIsLookedAtAgain(t *testing.T) {
+	b := newBook(t)
+	b.saw(1, "a", account.Open, open(0, account.NoMode))
+	b.told()
+	b.out = b.Recount(b.Drained()[0], 1, account.Reading, b.out)
+	b.told("opened get 1 100")
+	b.saw(1, "a", account.CloseNoWrite)
+	b.told("closed get 1 100")
+}
+
 func TestLightEventsOfAKnownUseNeedNoLook(t *testing.T) {
 	b := newBook(t)
 	if b.Touch(1, "a", account.Read, b.at) {
@@ -167,7 +178,7 @@ func TestMergedOpensAreCountedAgain(t *testing.T) {
 	if len(q) != 1 || q[0].File != "a" {
 		t.Fatalf("asks %+v", q)
 	}
-	b.out = b.Recount(q[0], 2, b.out)
+	b.out = b.Recount(q[0], 2, account.Reading, b.out)
 	b.told("opened get 1 100")
 	b.saw(1, "a", account.CloseNoWrite)
 	b.saw(1, "a", account.CloseNoWrite)
@@ -181,7 +192,7 @@ func TestMergedOpensAreCountedAgain(t *testing.T) {
 func TestOpenThatWasFoundByLookingIsNotToldTwice(t *testing.T) {
 	b := newBook(t)
 	b.saw(1, "a", account.Open, open(2, account.Reading))
-	b.out = b.Recount(b.Drained()[0], 3, b.out)
+	b.out = b.Recount(b.Drained()[0], 3, account.Reading, b.out)
 	b.told("opened get 1 100", "opened get 1 100", "opened get 1 100")
 	b.saw(1, "a", account.Open, open(3, account.Reading))
 	b.told()
@@ -395,7 +406,7 @@ func FuzzAccount(f *testing.F) {
 				b.saw(pid, file, deeds, size(int64(who)), open(int(deeds>>4&3)-1, account.Mode(who>>4&1)))
 			}
 			for _, q := range b.Drained() {
-				b.out = b.Recount(q, int(who&7), b.out)
+				b.out = b.Recount(q, int(who&7), account.Mode(who&1), b.out)
 			}
 			for i := range b.out {
 				e := &b.out[i]
