@@ -68,7 +68,7 @@ func (c Config) Validate() error {
 
 // wants reports whether a process is one of the programs. Of one that had gone before it could be looked at, nobody knows: it is told.
 func (r *Root) wants(who *account.Who) bool {
-	if len(r.Programs) == 0 || who.Gone || who.Comm == "" {
+	if len(r.Programs) == 0 || who.Comm == "" {
 		return true
 	}
 	return slices.ContainsFunc(r.Programs, func(p string) bool {

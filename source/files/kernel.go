@@ -104,6 +104,8 @@ func (k *kernel) greet(b []byte, at time.Time) {
 		}
 		if p, ok := k.w.atlas.places[string(e.At.Dir)]; ok && p.root != outside {
 			k.w.table.Of(e.PID, at)
+		} else {
+			k.w.table.Meet(e.PID)
 		}
 	}
 }

@@ -103,7 +103,7 @@ func (w *Watcher) person(e *account.Event, pid int32, at time.Time) {
 	}
 	p := w.table.Of(pid, at)
 	e.Proc = tallyman.Proc{PID: pid, Start: p.Start}
-	e.Who = account.Who{Exe: p.Exe, Comm: p.Comm, User: p.User, Gone: p.Gone}
+	e.Who = account.Who{Exe: p.Exe, Comm: p.Comm, User: p.User, Gone: p.Gone || p.Exe == ""} // a zombie has a name, and nothing else
 }
 
 func modeOf(h who.Held) account.Mode {

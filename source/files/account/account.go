@@ -35,7 +35,7 @@ const (
 // Who is what is known of a process.
 type Who struct {
 	Exe, Comm, User string
-	Gone            bool // it was gone before it could be looked at
+	Gone            bool // it had ended before all of it could be looked at
 }
 
 // Event is what a watcher saw.

@@ -31,6 +31,7 @@ type Table struct {
 type entry struct {
 	Process
 	checked time.Time
+	met     bool // its start alone is known: it may have become another program since
 }
 
 // trust is how long the process behind a pid is taken to be the same without a look: a pid comes again only when all others were used.
@@ -51,18 +52,18 @@ func (t *Table) Close() error { return unix.Close(t.proc) }
 // Of returns the process of a pid. Of a process that has gone it returns what was known of it.
 func (t *Table) Of(pid int32, now time.Time) Process {
 	old := t.known[pid]
-	if old != nil && now.Sub(old.checked) < trust {
+	if old != nil && !old.met && now.Sub(old.checked) < trust {
 		return old.Process
 	}
 	dir := strconv.Itoa(int(pid))
 	p, ok := ParseStat(t.read(dir + "/stat"))
 	switch {
 	case !ok && old != nil:
-		old.checked = now
+		old.checked, old.met = now, false
 		return old.Process
 	case !ok:
 		p = Process{PID: pid, Gone: true}
-	case old != nil && old.Start == p.Start && old.Comm == p.Comm:
+	case old != nil && !old.met && old.Start == p.Start && old.Comm == p.Comm:
 		old.checked = now
 		return old.Process // it runs what it ran: exec changes the name
 	default:
@@ -72,11 +73,26 @@ func (t *Table) Of(pid int32, now time.Time) Process {
 			p.User = t.users.name(uid, now)
 		}
 	}
+	t.keep(pid, &entry{Process: p, checked: now})
+	return p
+}
+
+// Meet learns when a process began, if it is not known yet: at its first event, whatever that is. When it opens a file that matters, it may be gone
+// before anybody can look.
+func (t *Table) Meet(pid int32) {
+	if _, ok := t.known[pid]; ok {
+		return
+	}
+	if p, ok := ParseStat(t.read(strconv.Itoa(int(pid)) + "/stat")); ok {
+		t.keep(pid, &entry{Process: Process{PID: pid, Parent: p.Parent, Start: p.Start, Gone: true}, met: true})
+	}
+}
+
+func (t *Table) keep(pid int32, e *entry) {
 	if len(t.known) >= t.max {
 		clear(t.known)
 	}
-	t.known[pid] = &entry{p, now}
-	return p
+	t.known[pid] = e
 }
 
 func (t *Table) read(name string) []byte {

@@ -122,6 +122,27 @@ func TestProcessThatHasGoneIsRemembered(t *testing.T) {
 	}
 }
 
+// A process may run another program by the time it matters: of one that was only met, the start is true for good, and nothing else is said.
+func TestProcessThatWasOnlyMetIsKnownByItsStart(t *testing.T) {
+	proc := fakeProc(t, 42, stat(42, "inetd", 1, 99))
+	w, at := table(t, proc, 10), time.Unix(1000, 0)
+	w.Meet(42)
+	if err := os.WriteFile(filepath.Join(proc, "42", "stat"), []byte(stat(42, "in.tftpd", 1, 99)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.Of(42, at); got.Comm != "in.tftpd" || got.Start != 99 || got.Gone {
+		t.Errorf("while it runs it is %+v", got)
+	}
+	w = table(t, proc, 10)
+	w.Meet(42)
+	if err := os.RemoveAll(filepath.Join(proc, "42")); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.Of(42, at); got != (who.Process{PID: 42, Parent: 1, Start: 99, Gone: true}) {
+		t.Errorf("once gone it is %+v", got)
+	}
+}
+
 func TestPidThatComesAgainIsAnotherProcess(t *testing.T) {
 	proc := fakeProc(t, 42, stat(42, "in.tftpd", 1, 99))
 	w, at := table(t, proc, 10), time.Unix(1000, 0)
