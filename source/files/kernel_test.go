@@ -20,7 +20,7 @@ import (
 )
 
 func TestReadIsToldWithItsProcess(t *testing.T) {
-	r := newRig(t, having("a", 3000))
+	r := newRig(t, ofItsOwn, having("a", 3000))
 	r.act(order{Do: "open", Path: "a"}, order{Do: "read", N: 512}, order{Do: "close"})
 	got := r.tells("opened get a 3000", "closed get a 3000")
 	if got[0].Proc.PID != r.actor.pid() || got[0].Proc.Start == 0 || got[0].Proc != got[1].Proc {
@@ -37,7 +37,7 @@ func TestReadIsToldWithItsProcess(t *testing.T) {
 
 // A file that was opened and never read was opened for reading all the same.
 func TestOpenWithoutAReadIsTold(t *testing.T) {
-	r := newRig(t, having("a", 3000))
+	r := newRig(t, ofItsOwn, having("a", 3000))
 	r.act(order{Do: "open", Path: "a"}, order{Do: "close"})
 	got := r.tells("opened get a 3000", "closed get a 3000")
 	if d := details(t, got[1]); d["accessed"] != false {
@@ -46,7 +46,7 @@ func TestOpenWithoutAReadIsTold(t *testing.T) {
 }
 
 func TestOverwritingIsAnUploadFromTheOpenOn(t *testing.T) {
-	r := newRig(t, having("a", 3000))
+	r := newRig(t, ofItsOwn, having("a", 3000))
 	r.act(order{Do: "create", Path: "a"})
 	r.tells("opened put a")
 	r.act(order{Do: "write", N: 10}, order{Do: "close"})
@@ -57,7 +57,7 @@ func TestOverwritingIsAnUploadFromTheOpenOn(t *testing.T) {
 }
 
 func TestTwoProcessesOnOneFileAreToldApart(t *testing.T) {
-	r := newRig(t, having("a", 100))
+	r := newRig(t, ofItsOwn, having("a", 100))
 	other := newActor(t)
 	r.act(order{Do: "open", Path: "a"})
 	other.do(order{Do: "open", Path: r.path("a")})
@@ -78,7 +78,7 @@ func TestTwoProcessesOnOneFileAreToldApart(t *testing.T) {
 
 // The watcher is held up, so that all events of the file are merged into one. Nothing is told that the bits do not prove.
 func TestMergedEventsAreToldOnce(t *testing.T) {
-	r := newRig(t, having("a", 100))
+	r := newRig(t, ofItsOwn, having("a", 100))
 	r.gate.Lock()
 	r.act(order{Do: "put", Path: "mark0", N: 1}) // the watcher takes this and is held up at telling it
 	r.waitHeld()
@@ -97,7 +97,7 @@ func TestMergedEventsAreToldOnce(t *testing.T) {
 }
 
 func TestWhatProgramsDoThatAreNotWantedIsCounted(t *testing.T) {
-	r := newRig(t, having("a", 100), func(r *rig) { r.cfg.Roots[0].Programs = []string{"in.tftpd"} })
+	r := newRig(t, ofItsOwn, having("a", 100), func(r *rig) { r.cfg.Roots[0].Programs = []string{"in.tftpd"} })
 	r.act(order{Do: "open", Path: "a"}, order{Do: "close"}, order{Do: "rename", Path: "a", To: "b"})
 	r.counted(func(c files.Counts) bool { return c.Unwanted >= 2 })
 	if got := r.have(all); len(got) != 0 {
@@ -106,7 +106,7 @@ func TestWhatProgramsDoThatAreNotWantedIsCounted(t *testing.T) {
 }
 
 func TestOwnDoingsAreNeverTold(t *testing.T) {
-	r := newRig(t, having("a", 100))
+	r := newRig(t, ofItsOwn, having("a", 100))
 	if _, err := os.ReadFile(r.path("a")); err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func TestOwnDoingsAreNeverTold(t *testing.T) {
 
 func TestFileThatIsOpenAtTheStartIsTold(t *testing.T) {
 	actor := newActor(t)
-	r := newRig(t, having("a", 100), func(r *rig) { actor.do(order{Do: "append", Path: r.path("a")}) })
+	r := newRig(t, ofItsOwn, having("a", 100), func(r *rig) { actor.do(order{Do: "append", Path: r.path("a")}) })
 	got := r.tells("gap   -1", "opened put a")
 	if d := details(t, got[1]); d["present"] != true || got[1].Proc.PID != actor.pid() {
 		t.Errorf("told %s", tale(got))
@@ -137,7 +137,7 @@ func TestFileThatIsOpenAtTheStartIsTold(t *testing.T) {
 // The kernel's queue holds 16 events and nobody reads: what is lost is told, and what is told is true.
 func TestOverflowIsAGapAndThenAllIsLookedAt(t *testing.T) {
 	shrinkQueue(t, 16)
-	r := newRig(t, having("open", 100), func(r *rig) { r.cfg.Bounded = true })
+	r := newRig(t, ofItsOwn, having("open", 100), func(r *rig) { r.cfg.Bounded = true })
 	other := newActor(t)
 	r.gate.Lock()
 	r.act(order{Do: "put", Path: "mark0", N: 1})
@@ -165,7 +165,7 @@ func TestOverflowIsAGapAndThenAllIsLookedAt(t *testing.T) {
 
 func TestCloseThatWasLostIsFoundByLooking(t *testing.T) {
 	shrinkQueue(t, 16)
-	r := newRig(t, having("a", 100), func(r *rig) { r.cfg.Bounded = true })
+	r := newRig(t, ofItsOwn, having("a", 100), func(r *rig) { r.cfg.Bounded = true })
 	r.act(order{Do: "append", Path: "a"})
 	r.until(t, 1, func(e *tallyman.Evidence) bool { return e.Path == r.path("a") })
 	r.gate.Lock()
@@ -182,7 +182,7 @@ func TestCloseThatWasLostIsFoundByLooking(t *testing.T) {
 
 // Folders that are removed with what was in them are known from the events of their making.
 func TestFoldersThatAreGoneAtOnceAreKnown(t *testing.T) {
-	r := newRig(t)
+	r := newRig(t, ofItsOwn)
 	r.gate.Lock()
 	r.act(order{Do: "put", Path: "mark0", N: 1})
 	r.waitHeld()
@@ -402,12 +402,15 @@ func shrinkQueue(t *testing.T, n int) {
 	t.Cleanup(func() { _ = os.WriteFile(name, old, 0) })
 }
 
-func mountAt(t *testing.T, from, to, kind string, flags uintptr) {
+// ofItsOwn gives the rig a file system of its own: the kernel's queue then holds what the test does, and nothing of what else the machine does.
+func ofItsOwn(r *rig) { mountAt(r.t, "none", r.root, "tmpfs", 0) }
+
+func mountAt(t testing.TB, from, to, kind string, flags uintptr) {
 	t.Helper()
 	mountWith(t, from, to, kind, flags, "")
 }
 
-func mountWith(t *testing.T, from, to, kind string, flags uintptr, data string) {
+func mountWith(t testing.TB, from, to, kind string, flags uintptr, data string) {
 	t.Helper()
 	if err := unix.Mount(from, to, kind, flags, data); err != nil {
 		t.Fatalf("mount %s: %v", to, err)
