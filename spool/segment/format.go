@@ -3,7 +3,7 @@
 //	Append ──▶ AppendEntry ──▶ bytes ──▶ file ──▶ Scan ──▶ seq and payload, or what is lost
 //
 // It promises that an accepted entry is, byte for byte, what AppendEntry made with the same seed, that a scan ends whatever it is given, in time linear in the
-// bytes and with memory for one window or the longest entry, and that Reach is never below a seq that stood in the bytes. It knows no folder, no clock and no
+// bytes and with memory for one window, and that Reach is never below a seq that stood in the bytes. It knows no folder, no clock and no
 // goroutine; files and their names on a disk are the spool's.
 package segment
 

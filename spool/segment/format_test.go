@@ -106,17 +106,21 @@ func TestFitTakesWholeEntries(t *testing.T) {
 	}
 }
 
-func TestAScanReadsEntriesLongerThanItsWindowAndGrowsWithTheFile(t *testing.T) {
-	long := bytes.Repeat([]byte("long"), window/3)
-	b := AppendEntry(make([]byte, HeadSize), 1, 1, long)
+func TestAScanReadsEntriesAcrossItsWindowAndGrowsWithTheFile(t *testing.T) {
+	const longs = 5 // the third one ends behind the first window
+	long := bytes.Repeat([]byte("long"), MaxPayload/4)
+	b := make([]byte, HeadSize)
+	for seq := range uint64(longs) {
+		b = AppendEntry(b, 1, seq+1, long)
+	}
 	first := int64(len(b))
-	b = AppendEntry(b, 1, 2, []byte("second"))
+	b = AppendEntry(b, 1, longs+1, []byte("last"))
 	var s Scan
 	s.Reset(bytes.NewReader(b), 1, 0, first)
-	for n := 0; ; n++ {
+	for n, found := 0, 0; found < longs; n++ {
 		_, payload, what := s.Next()
 		if what == Short {
-			if err := s.Fill(); err != nil || n > 5 {
+			if err := s.Fill(); err != nil || n > 3*longs {
 				t.Fatal(err, n)
 			}
 			continue
@@ -124,13 +128,13 @@ func TestAScanReadsEntriesLongerThanItsWindowAndGrowsWithTheFile(t *testing.T) {
 		if what != Whole || !bytes.Equal(payload, long) {
 			t.Fatal(what, len(payload))
 		}
-		break
+		found++
 	}
 	if _, _, what := s.Next(); what != End {
 		t.Fatal(what)
 	}
 	s.Extend(int64(len(b)))
-	if whole, err := s.Run(); err != nil || whole != 2 || s.Reach() != 2 || s.Damaged != 0 || s.Used != int64(len(b)) {
+	if whole, err := s.Run(); err != nil || whole != longs+1 || s.Reach() != longs+1 || s.Damaged != 0 || s.Used != int64(len(b)) {
 		t.Fatal(whole, err, s.Reach(), s.Damaged, s.Used)
 	}
 }

@@ -5,8 +5,9 @@ import (
 	"io"
 )
 
-// window is how many bytes a scan reads at once, if no longer entry asks for more.
-const window = 256 << 10
+// window is how many bytes a scan reads at once, if there are so many: any entry fits. What a reader is given at once stands in one window, so that a large one lets
+// a reader with a backlog take thousands of entries together.
+const window = 2 * MaxPayload
 
 // Found is what a step of a scan met.
 type Found int
@@ -19,7 +20,7 @@ const (
 )
 
 // Scan walks the entries of one segment between two offsets. What is no entry it steps over, byte by byte, to the next one that is whole; a
-// seq that does not grow is no entry. Its cost is linear in the bytes, its memory the longest entry or one window.
+// seq that does not grow is no entry. Its cost is linear in the bytes, its memory one window.
 type Scan struct {
 	file io.ReaderAt
 	seed uint32
@@ -28,7 +29,6 @@ type Scan struct {
 	buf  []byte // bytes of the file from off on, begun at buf[at]
 	at   int
 	off  int64
-	want int // bytes that the entry at off needs
 
 	seq      uint64 // the highest that any sound head named, whether its payload was whole or not
 	dirtFrom int64  // since that head: bytes that are neither zero nor entry
@@ -39,7 +39,7 @@ type Scan struct {
 
 // Reset begins a segment, and keeps the memory of the one before. Only entries above the seq given count. Nothing at or after end is looked at.
 func (s *Scan) Reset(file io.ReaderAt, seed uint32, above uint64, end int64) {
-	*s = Scan{file: file, seed: seed, seq: above, end: end, off: HeadSize, Used: HeadSize, buf: s.buf[:0], want: EntryHead}
+	*s = Scan{file: file, seed: seed, seq: above, end: end, off: HeadSize, Used: HeadSize, buf: s.buf[:0]}
 }
 
 // Extend moves the end after the file has grown.
@@ -53,7 +53,6 @@ func (s *Scan) Next() (uint64, []byte, Found) {
 			return 0, nil, End
 		}
 		if int64(len(have)) < min(left, EntryHead) {
-			s.want = EntryHead
 			return 0, nil, Short
 		}
 		if left < EntryHead {
@@ -71,7 +70,6 @@ func (s *Scan) Next() (uint64, []byte, Found) {
 			continue
 		}
 		if len(have) < total {
-			s.want = total
 			return 0, nil, Short
 		}
 		if payload := have[EntryHead:total:total]; crc32.Checksum(payload, castagnoli) == h.sum {
@@ -124,7 +122,7 @@ func (s *Scan) forward(n int64) {
 func (s *Scan) Fill() error {
 	kept := copy(s.buf, s.buf[s.at:])
 	s.buf, s.at = s.buf[:kept], 0
-	size := int(min(int64(max(window, s.want)), s.end-s.off))
+	size := int(min(window, s.end-s.off))
 	if cap(s.buf) < size {
 		s.buf = append(make([]byte, 0, size), s.buf...)
 	}
