@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"net/netip"
 	"time"
 )
@@ -96,13 +97,43 @@ func AppendEvidence(dst []byte, before, e *Evidence) []byte {
 
 // DecodeEvidence reads one evidence that AppendEvidence wrote with the same before, and returns what follows it.
 func DecodeEvidence(b []byte, before *Evidence) (e Evidence, rest []byte, err error) {
+	return (*Decoder)(nil).Evidence(b, before)
+}
+
+// Decoder reads much evidence, of which most names the same hosts, files and digests: a text that it met of late is not copied again. Its zero value
+// is ready, and it belongs to one goroutine.
+type Decoder struct {
+	seed  maphash.Seed
+	known bool
+	texts [1 << 10]string // by hash: a text takes the place of the one before
+}
+
+// mostKept is the longest text that a Decoder keeps.
+const mostKept = 256
+
+func (d *Decoder) text(b []byte) string {
+	if len(b) == 0 || len(b) > mostKept {
+		return string(b)
+	}
+	if !d.known {
+		d.seed, d.known = maphash.MakeSeed(), true
+	}
+	at := &d.texts[maphash.Bytes(d.seed, b)%uint64(len(d.texts))]
+	if *at != string(b) {
+		*at = string(b)
+	}
+	return *at
+}
+
+// Evidence is DecodeEvidence.
+func (d *Decoder) Evidence(b []byte, before *Evidence) (e Evidence, rest []byte, err error) {
 	if before != nil {
 		e = *before
 	}
 	if len(b) < 4 {
 		return Evidence{}, nil, fmt.Errorf("%w: %d bytes", errCodec, len(b))
 	}
-	r := reader{b: b[4:], bits: binary.LittleEndian.Uint32(b)}
+	r := reader{b: b[4:], bits: binary.LittleEndian.Uint32(b), texts: d}
 	if r.bits >= bitsEnd {
 		return Evidence{}, nil, fmt.Errorf("%w: written by a newer version", errCodec)
 	}
@@ -134,11 +165,11 @@ func DecodeEvidence(b []byte, before *Evidence) (e Evidence, rest []byte, err er
 	r.int(bitSize, &e.Size)
 	r.int(bitMoved, &e.Moved)
 	r.int(bitExpected, &e.Expected)
-	readText(&r, bitDetails, &e.Details)
+	r.own(bitDetails, &e.Details)
 	readText(&r, bitDigest, &e.Digest)
 	readText(&r, bitReason, &e.Reason)
-	readText(&r, bitErr, &e.Err)
-	readText(&r, bitRaw, &e.Raw)
+	r.own(bitErr, &e.Err)
+	r.own(bitRaw, &e.Raw)
 	if r.bad {
 		return Evidence{}, nil, fmt.Errorf("%w: it ends too early", errCodec)
 	}
@@ -231,9 +262,10 @@ func (w *writer) addr(bit uint32, before, v netip.AddrPort) {
 }
 
 type reader struct {
-	b    []byte
-	bits uint32
-	bad  bool
+	b     []byte
+	bits  uint32
+	bad   bool
+	texts *Decoder // nil: each text is copied
 }
 
 func (r *reader) has(bit uint32) bool { return r.bits&bit != 0 && !r.bad }
@@ -315,13 +347,30 @@ func readUint[T ~uint8 | ~uint32 | ~uint64](r *reader, bit uint32, to *T) {
 	*to = T(v)
 }
 
-func readText[T ~string](r *reader, bit uint32, to *T) {
+// bytes reads a text that stays where it is.
+func (r *reader) bytes() []byte {
+	n := r.uvarint()
+	if n > uint64(len(r.b)) {
+		r.bad, r.b = true, nil
+		return nil
+	}
+	return r.take(int(n))
+}
+
+// own reads a text that hardly ever comes again.
+func (r *reader) own(bit uint32, to *string) {
 	if r.has(bit) {
-		n := r.uvarint()
-		if n > uint64(len(r.b)) {
-			r.bad, r.b = true, nil
-			return
-		}
-		*to = T(r.take(int(n)))
+		*to = string(r.bytes())
+	}
+}
+
+func readText[T ~string](r *reader, bit uint32, to *T) {
+	if !r.has(bit) {
+		return
+	}
+	if b := r.bytes(); r.texts != nil {
+		*to = T(r.texts.text(b))
+	} else {
+		*to = T(b)
 	}
 }

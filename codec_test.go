@@ -3,6 +3,8 @@ package tallyman_test
 import (
 	"net/netip"
 	"reflect"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -68,12 +70,52 @@ func TestSecondEvidenceOfATransferCostsLittle(t *testing.T) {
 	}
 }
 
+func TestDecoderReadsWhatIsReadOneByOne(t *testing.T) {
+	var d tallyman.Decoder
+	var kept, want []tallyman.Evidence
+	var b []byte // of all, so that a text which was not copied would change
+	for i := range 5000 { // more texts than a decoder keeps
+		e := sampleEvidence()
+		e.Name, e.Path = "file-"+strconv.Itoa(i%1500), strings.Repeat("p", i%600)
+		e.Self = netip.MustParseAddrPort("10.0.0.1:69")
+		want = append(want, e)
+		b = tallyman.AppendEvidence(b[:0], nil, &e)
+		got, rest, err := d.Evidence(b, nil)
+		if err != nil || len(rest) != 0 {
+			t.Fatal(err, rest)
+		}
+		kept = append(kept, got)
+	}
+	clear(b[:cap(b)])
+	for i := range want {
+		if kept[i] != want[i] {
+			t.Fatalf("%d came back as %+v", i, kept[i])
+		}
+	}
+}
+
+func TestTextsThatRepeatAreCopiedOnce(t *testing.T) {
+	e := sampleEvidence()
+	e.Details, e.Err, e.Raw = "", "", ""
+	b := tallyman.AppendEvidence(nil, nil, &e)
+	var d tallyman.Decoder
+	if n := testing.AllocsPerRun(100, func() { _, _, _ = d.Evidence(b, nil) }); n > 2 { // two texts may have one place
+		t.Errorf("%v allocations", n)
+	}
+}
+
 func FuzzEvidenceAcceptedMeansRenderedBackEqual(f *testing.F) {
 	e := sampleEvidence()
 	f.Add(tallyman.AppendEvidence(nil, nil, &e))
 	f.Add([]byte{0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		got, _, err := tallyman.DecodeEvidence(b, nil)
+		var d tallyman.Decoder
+		for range 2 {
+			if same, _, again := d.Evidence(b, nil); same != got || (again == nil) != (err == nil) {
+				t.Fatalf("a decoder reads %+v, %v", same, again)
+			}
+		}
 		if err != nil {
 			return
 		}

@@ -32,7 +32,7 @@ func (p *Pipe) evidence(en *spool.Entry) (tallyman.Evidence, error) {
 	if n := en.Lost; n > 0 {
 		return p.blind(en.ID, int64(n), "entries of the spool were damaged on the disk"), nil
 	}
-	e, rest, err := tallyman.DecodeEvidence(en.Payload, nil)
+	e, rest, err := p.decoder.Evidence(en.Payload, nil)
 	if err == nil && len(rest) > 0 {
 		err = fmt.Errorf("%d bytes follow it", len(rest))
 	}

@@ -56,6 +56,7 @@ type Pipe struct {
 	now    func() time.Time
 
 	join    *join.Join
+	decoder tallyman.Decoder
 	clock   clock
 	pace    pace
 	hurry   chan struct{} // closed when the pipe is drained: no rest
