@@ -57,6 +57,7 @@ type Join struct {
 	lanes    map[lane][]*cluster // those that may belong together
 	stale    map[lane]struct{}   // lanes on which something changed
 	wired    bool                // packets were seen
+	names    int                 // renames and deletes, of which there are no records yet
 }
 
 // New returns an empty Join.
@@ -72,6 +73,10 @@ func (j *Join) Add(e tallyman.Evidence) {
 	j.now = seen(&e)
 	if e.Kind == tallyman.KindGap {
 		j.addGap(e)
+		return
+	}
+	if e.Kind == tallyman.KindRenamed || e.Kind == tallyman.KindDeleted {
+		j.names++
 		return
 	}
 	if e.Kind.Alone() {
@@ -269,6 +274,9 @@ func apart(a, b time.Time, d time.Duration) bool {
 	by := a.Sub(b)
 	return by > d || by < -d
 }
+
+// Names returns how much was told of files that were renamed or deleted. That is no movement of a content; there are no records of it yet.
+func (j *Join) Names() int { return j.names }
 
 // Open returns the number of transfers that run, and of those that wait for late evidence.
 func (j *Join) Open() (running, settling int) { return len(j.open), len(j.ended) }

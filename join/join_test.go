@@ -137,6 +137,20 @@ func TestEvidenceThatStandsAloneIsAnEvent(t *testing.T) {
 	}
 }
 
+func TestARenameIsCountedAndNoTransfer(t *testing.T) {
+	var s story
+	for _, kind := range []tallyman.Kind{tallyman.KindRenamed, tallyman.KindDeleted} {
+		s.tell(0, kind, func(e *tallyman.Evidence) { e.Witness, e.Path, e.From = "files", "/srv/a", "/srv/b" })
+	}
+	j := join.New(patient())
+	for _, e := range s.list {
+		j.Add(e)
+	}
+	if got := j.Changed(); len(got) != 0 || j.Names() != 2 {
+		t.Errorf("%d records, %d counted", len(got), j.Names())
+	}
+}
+
 func TestForeignLogAloneNeverMakesComplete(t *testing.T) {
 	var s story
 	claim := func(reason tallyman.Reason) func(e *tallyman.Evidence) {
