@@ -76,6 +76,7 @@ func (h *house) open(ctx context.Context, build func(context.Context, *house) ([
 	if h.lock, err = hold(h.state); err != nil {
 		return err
 	}
+	easeCollector(os.DirFS("/"), os.Environ())
 	if err := raiseFiles(); err != nil {
 		h.log.Warn("limit of open files not raised", "err", err)
 	}
