@@ -26,9 +26,12 @@ func easeCollector(root fs.FS, environ []string) {
 			return
 		}
 	}
-	if total := memoryLimit(root); total >= plenty {
+	switch total := memoryLimit(root); {
+	case total >= plenty:
 		debug.SetGCPercent(lazy)
 		debug.SetMemoryLimit(total / 2)
+	case total > 0:
+		debug.SetMemoryLimit(total / 10 * 8) // the kernel ends who takes more than all
 	}
 }
 

@@ -46,6 +46,9 @@ func TestCollectorIsLeftAloneWhereMemoryIsScarceOrTheUserSaysSo(t *testing.T) {
 		}
 	}
 	f(100, small)
+	if got := debug.SetMemoryLimit(-1); got != 80_000_000 {
+		t.Errorf("a limit of %d bytes in a group of 100 MB", got)
+	}
 	f(100, fstest.MapFS{}, "HOME=/root", "GOGC=50")
 	f(100, fstest.MapFS{}, "GOMEMLIMIT=1GiB")
 	if memoryLimit(fstest.MapFS{}) >= plenty {
