@@ -244,6 +244,7 @@ func (j *Join) Advance(now time.Time) {
 		return
 	}
 	j.looked = now
+	j.rematch() // what is forgotten below may have found its like in this batch
 	for c := range j.open {
 		switch {
 		case c.lost && apart(now, c.missed, gapsKept*j.cfg.Silence):
