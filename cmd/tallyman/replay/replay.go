@@ -168,14 +168,14 @@ func (p *Past) Run(ctx context.Context, tell Tell) error {
 			break
 		}
 		p.stamp(&e)
-		j.Add(e)
-		if n%most == 0 || p.now.Sub(p.told) >= time.Second {
+		if n%most == 0 || p.now.Sub(p.told) >= time.Second { // as the pipe does, and before time goes on
 			p.told = p.now
-			j.Advance(p.now)
 			if err := h.take(j.Changed(), p.now); err != nil {
 				return err
 			}
+			j.Advance(p.now)
 		}
+		j.Add(e)
 	}
 	if err := ctx.Err(); err != nil {
 		return errors.New("stopped before the end: what is told is of the part that was read")
