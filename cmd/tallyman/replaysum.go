@@ -50,12 +50,12 @@ func (s *show) sum(past *replay.Past) error {
 		}
 	}
 	say("transfer", transfers, verdicts)
-	n, parts := counted(s.event)
+	n, parts := ranked(s.event)
 	say("event", n, parts)
 	if s.gaps > 0 {
 		say("gap", s.gaps, nil)
 	}
-	if n, parts := counted(s.found); n > 0 {
+	if n, parts := ranked(s.found); n > 0 {
 		say("finding", n, parts)
 	}
 	s.sources(w, past)
@@ -87,8 +87,8 @@ func (s *show) sources(w io.Writer, past *replay.Past) {
 	}
 }
 
-// counted sums up, the most frequent first.
-func counted(by map[string]int) (sum int, parts []string) {
+// ranked sums up, the most frequent first.
+func ranked(by map[string]int) (sum int, parts []string) {
 	names := slices.SortedFunc(maps.Keys(by), func(a, b string) int {
 		if by[a] != by[b] {
 			return by[b] - by[a]
