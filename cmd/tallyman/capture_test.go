@@ -2,8 +2,12 @@ package main
 
 import (
 	"encoding/binary"
+	"errors"
 	"net/netip"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/gopacket/gopacket"
@@ -58,4 +62,30 @@ func writeCapture(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(w.WritePacket(gopacket.CaptureInfo{Timestamp: at, CaptureLength: len(f), Length: len(f)}, f))
 	}
 	ts.Check(flush())
+}
+
+// runExamples runs every line of README.md and of the help that begins with the command: examples REPO COMMAND. They must end with 0, or 3 for what is found.
+// What another program would write to standard input is lab.pcap.
+func runExamples(ts *testscript.TestScript, _ bool, args []string) {
+	readme, err := os.ReadFile(filepath.Join(args[0], "README.md"))
+	ts.Check(err)
+	ts.Check(ts.Exec("tallyman", args[1], "-h"))
+	n := 0
+	for line := range strings.Lines(string(readme) + ts.ReadFile("stdout")) {
+		line = strings.TrimSpace(line)
+		if _, after, ok := strings.Cut(line, " | tallyman "+args[1]); ok && strings.HasPrefix(line, "tcpdump ") {
+			line = "tallyman " + args[1] + after + " < lab.pcap"
+		}
+		if !strings.HasPrefix(line, "tallyman "+args[1]+" ") || strings.Contains(line, "[flags]") {
+			continue
+		}
+		n++
+		err := ts.Exec("sh", "-c", line)
+		if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && !(ok && exit.ExitCode() == exitFound) {
+			ts.Fatalf("%s: %v", line, err)
+		}
+	}
+	if n < 8 {
+		ts.Fatalf("%d examples were run", n)
+	}
 }

@@ -35,7 +35,7 @@ files are joined by time: a log line and the packets of the same transfer are on
 Exit code: 0 fine, 1 a file could not be read to its end, 2 usage, 3 a rule found something.
 Formats of logs: ` + strings.Join(format.Names(), ", ") + ".\n\n" + queryHelp,
 		Example: `  tallyman replay lab.pcap
-  tallyman replay ring.pcap0 ring.pcap1.gz /var/log/syslog --json
+  tallyman replay ring.pcap0 ring.pcap1.gz syslog --json
   tallyman replay vsftpd.log.2.gz --format vsftpd --zone Europe/Rome
   tallyman replay old.log --year 2005
   tallyman replay lab.pcap --query 'verdict:failed file:*.cfg' --why
