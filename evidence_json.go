@@ -1,6 +1,7 @@
 package tallyman
 
 import (
+	"cmp"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -162,7 +163,7 @@ func (e *Evidence) Says() string {
 		} else if e.Op == OpPut || e.Op == OpAppend {
 			b.WriteString("receiving under a temporary name for " + quoted(e.Path))
 		} else {
-			b.WriteString("opened " + quoted(e.Path))
+			b.WriteString("opened " + quoted(cmp.Or(e.Path, e.Name)))
 		}
 		if e.Size >= 0 {
 			b.WriteString(", " + Count(e.Size) + " bytes on disk")

@@ -15,6 +15,7 @@ package join
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"tallyman"
@@ -243,6 +244,7 @@ func (j *Join) Advance(now time.Time) {
 		return
 	}
 	j.looked = now
+	j.rematch() // what is forgotten below may have found its like in this batch
 	for c := range j.open {
 		switch {
 		case c.lost && apart(now, c.missed, gapsKept*j.cfg.Silence):
@@ -429,8 +431,23 @@ func (j *Join) blindAfter(c *cluster) bool {
 func event(e *tallyman.Evidence, id tallyman.UUID) *tallyman.Event {
 	return &tallyman.Event{
 		ID: id, At: e.Time, Host: e.Host, Witness: e.Witness, Kind: e.Kind.String(), Client: e.Peer, Server: e.Self,
-		User: e.User, Proc: e.Proc, Path: e.Path, Login: e.Session, Text: e.Err,
+		User: e.User, Proc: e.Proc, Path: e.Path, Login: e.Session, Text: eventText(e),
 	}
+}
+
+// eventText is what the witness said, with what its reason and details say besides: an event has no field for them.
+func eventText(e *tallyman.Evidence) string {
+	mark := ""
+	switch {
+	case e.Reason == tallyman.Bounce, e.Reason == tallyman.DataPeerMismatch:
+		mark = string(e.Reason) + ":"
+	case e.Kind == tallyman.KindLoginFailed && strings.Contains(e.Details, `"repeats":true`):
+		mark = "told before:"
+	}
+	if strings.HasPrefix(e.Err, mark) {
+		return e.Err
+	}
+	return strings.TrimSpace(mark + " " + e.Err)
 }
 
 // Running returns the transfers of which no witness has yet said how they ended, as they are judged now.

@@ -1,6 +1,6 @@
 // Package pipe runs the stages between the sources and the stores, in one direction:
 //
-//	sources ──Record, Commit──▶ spool ──▶ join ──▶ ledger ──▶ live feed
+//	sources ──Record, Commit──▶ spool ──▶ join, rule ──▶ ledger ──▶ live feed
 //	                        (on the disk)   │
 //	                                        └──▶ outbox (a spool) ──▶ each sink at its own pace
 //

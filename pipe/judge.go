@@ -24,7 +24,17 @@ func (p *Pipe) judge(entries []spool.Entry) []tallyman.Record {
 		late = e.Seen
 	}
 	p.join.Advance(late)
-	return p.join.Changed()
+	return p.find(p.join.Changed())
+}
+
+// find adds what the rules find about the records. A finding that is found again after a crash has the same id.
+func (p *Pipe) find(records []tallyman.Record) []tallyman.Record {
+	for _, r := range records[:len(records):len(records)] {
+		for _, f := range p.rules.Take(r) {
+			records = append(records, f)
+		}
+	}
+	return records
 }
 
 // evidence decodes one entry. A hole is a gap: what stood there was damaged on the disk.

@@ -11,6 +11,7 @@ import (
 
 	"tallyman"
 	"tallyman/join"
+	"tallyman/rule"
 	"tallyman/spool"
 )
 
@@ -57,6 +58,7 @@ type Pipe struct {
 
 	join    *join.Join
 	decoder tallyman.Decoder
+	rules   *rule.Set
 	clock   clock
 	pace    pace
 	hurry   chan struct{} // closed when the pipe is drained: no rest
@@ -89,7 +91,7 @@ func Start(ctx context.Context, parts Parts) (*Pipe, error) {
 	if p.now == nil {
 		p.now = time.Now
 	}
-	p.join = join.New(join.Defaults())
+	p.join, p.rules = join.New(join.Defaults()), rule.New(rule.Defaults())
 	if err := p.position(ctx); err != nil {
 		return nil, err
 	}

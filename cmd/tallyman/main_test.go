@@ -32,7 +32,7 @@ func TestScripts(t *testing.T) {
 			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"ready": waitReady, "settled": settled, "readme": readmeCommands,
+			"ready": waitReady, "settled": settled, "readme": readmeCommands, "capture": writeCapture, "examples": runExamples,
 		},
 	})
 }

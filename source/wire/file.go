@@ -31,7 +31,7 @@ type File struct {
 	number uint64
 	err    error
 	next   Frame
-	more   bool
+	peeked bool // next was read already
 	place  uint32
 }
 
@@ -79,6 +79,11 @@ func OpenFile(name string, r io.Reader) (*File, error) {
 // Next returns the next frame; its data is valid until the call after. io.EOF is the end. Whatever else ends it is told by its error: the frames
 // before it are good.
 func (f *File) Next() (*Frame, error) {
+	if f.peeked {
+		f.peeked = false
+		f.next.Place |= f.place << 16
+		return &f.next, nil
+	}
 	if f.err != nil {
 		return nil, f.err
 	}
@@ -99,6 +104,17 @@ func (f *File) Next() (*Frame, error) {
 		Time: ci.Timestamp, Number: f.number, Place: f.place<<16 | uint32(ci.InterfaceIndex)&0xffff, Link: f.link(&ci), Data: data, Length: ci.Length,
 	}
 	return &f.next, nil
+}
+
+// Begins returns the time of the first frame, and false if there is none. It is asked before Next and Replay; the frame is not lost by it.
+func (f *File) Begins() (time.Time, bool) {
+	if f.number == 0 {
+		if _, err := f.Next(); err != nil {
+			return time.Time{}, false
+		}
+		f.peeked = true
+	}
+	return f.next.Time, f.number == 1
 }
 
 // Replay reads captures to their end, merged by time, and gives the evidence to out, in the order of the packets. A file that is cut or damaged is read as

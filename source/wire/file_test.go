@@ -173,3 +173,33 @@ func FuzzReplay(f *testing.F) {
 		}
 	})
 }
+
+func TestBeginIsAskedWithoutLosingTheFirstFrame(t *testing.T) {
+	for _, content := range [][]byte{pcap(t, small(), false), pcapng(t, small())} {
+		f, err := OpenFile("a", bytes.NewReader(content))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if at, ok := f.Begins(); !ok || !at.Equal(began) {
+				t.Errorf("begins at %s, %v", at, ok)
+			}
+		}
+		closed := 0
+		counts, err := Replay(Defaults(), []*File{f}, func(e tallyman.Evidence) {
+			if e.Kind == tallyman.KindClosed && e.Reason == tallyman.FinalAck {
+				closed++
+			}
+		}, nil)
+		if err != nil || closed != 1 || counts.Frames.Frames != 3 {
+			t.Errorf("%d transfers of %d frames, %v", closed, counts.Frames.Frames, err)
+		}
+	}
+	f, err := OpenFile("none", bytes.NewReader(pcap(t, nil, false)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if at, ok := f.Begins(); ok {
+		t.Errorf("a capture without frames begins at %s", at)
+	}
+}

@@ -77,8 +77,8 @@ func lines(t *testing.T, name string) func(func(string) bool) {
 	}
 }
 
-// replay returns the evidence of a capture.
-func replay(t *testing.T, capture string) []tallyman.Evidence {
+// evidenceOf returns the evidence of a capture.
+func evidenceOf(t *testing.T, capture string) []tallyman.Evidence {
 	t.Helper()
 	f, err := os.Open(filepath.Join(testdata, capture))
 	if err != nil {
@@ -156,7 +156,7 @@ func TestEveryCaptureIsJudgedByItsTruth(t *testing.T) {
 	for _, name := range []string{"truth.jsonl", "truth_gen.jsonl"} {
 		for capture, answers := range readAnswers(t, name) {
 			total += len(answers)
-			t.Run(capture, func(t *testing.T) { compare(t, answers, judge(replay(t, capture))) })
+			t.Run(capture, func(t *testing.T) { compare(t, answers, judge(evidenceOf(t, capture))) })
 		}
 	}
 	if total < 751 {
@@ -281,7 +281,7 @@ func TestSessionStartsEqualTheTruth(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := map[string]int{}
-		for _, e := range replay(t, want.Capture) {
+		for _, e := range evidenceOf(t, want.Capture) {
 			if e.Kind == tallyman.KindFlow {
 				got[e.Proto]++
 			}
@@ -312,7 +312,7 @@ func TestEventsOfTheTruthAreFound(t *testing.T) {
 		if err := json.Unmarshal([]byte(line), &want); err != nil {
 			t.Fatal(err)
 		}
-		evidence := replay(t, want.Capture)
+		evidence := evidenceOf(t, want.Capture)
 		switch want.Expect {
 		case "ftp_bruteforce":
 			failed, good := 0, 0

@@ -44,7 +44,7 @@ func (s Screen) Show(t *tallyman.Transfer, sentence string, missing []string) {
 	field("witnesses", strings.Join(t.Judgement.For, ", "))
 	field("against", strings.Join(t.Judgement.Against, ", "))
 	s.details(t.Details)
-	s.timeline(t, missing)
+	s.Timeline(t, missing)
 }
 
 // details prints the protocol facts, one per line.
@@ -67,11 +67,11 @@ func (s Screen) details(details string) {
 func (s Screen) Why(t *tallyman.Transfer, sentence string, missing []string) {
 	fmt.Fprintln(s, sentence)
 	fmt.Fprintf(s, "%s  %s  record %s\n", s.Verdict(t.Judgement.Verdict, 0), t.Judgement.Reason, t.ID)
-	s.timeline(t, missing)
+	s.Timeline(t, missing)
 }
 
-// timeline prints one lane per witness, and what evidence is missing.
-func (s Screen) timeline(t *tallyman.Transfer, missing []string) {
+// Timeline prints one lane per witness, and what evidence is missing.
+func (s Screen) Timeline(t *tallyman.Transfer, missing []string) {
 	var lanes []string
 	for i := range t.Evidence {
 		if n := t.Evidence[i].Witness; !slices.Contains(lanes, n) {

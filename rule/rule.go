@@ -1,0 +1,131 @@
+// Package rule says what is remarkable about records: built-in detectors, one file each, one line each in the table.
+//
+//	Transfer, Event, Gap --Take--> each rule of the table --> Findings: rule, severity, about which records, key, why
+//
+// It promises: windows are measured by the records' own times, so that a replay of history finds what was found live; a finding has the same UUID
+// whenever it is found again; memory is bounded by Config.Keys for each rule, the key that was quiet longest is forgotten first, and counted. One key is
+// told once until it has been quiet for Config.Quiet.
+//
+// It is pure, and a Set belongs to one goroutine. Storing findings, telling people and silencing them is for others.
+package rule
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"net/netip"
+	"time"
+
+	"tallyman"
+)
+
+// Config is what the rules are told.
+type Config struct {
+	BruteForce Threshold
+	Quiet      time.Duration // a key that was told is not told again before it has been quiet for so long
+	Keys       int           // how many keys each rule remembers
+}
+
+// Threshold is a count that is too much within a time.
+type Threshold struct {
+	Over   int
+	Within time.Duration
+}
+
+// Defaults returns the rules as they are without configuration.
+func Defaults() Config {
+	return Config{BruteForce: Threshold{Over: 5, Within: 10 * time.Minute}, Quiet: 10 * time.Minute, Keys: 4096}
+}
+
+// detector is one rule. Take looks at one record and returns what it finds about it, if anything.
+type detector interface {
+	take(r tallyman.Record) (found, bool)
+	forgotten() int64
+}
+
+// found is a finding without what the table says of its rule.
+type found struct {
+	at    time.Time
+	about []tallyman.UUID
+	key   string
+	why   string
+}
+
+// table is all rules (design section 9).
+var table = [...]struct {
+	name     string
+	severity tallyman.Severity
+	make     func(Config) detector
+}{
+	{"brute-force", tallyman.High, newBruteForce},
+	{"bounce", tallyman.High, newBounce},
+	{"data-peer-mismatch", tallyman.High, newDataPeer},
+}
+
+// Names lists the rules.
+func Names() []string {
+	names := make([]string, len(table))
+	for i := range table {
+		names[i] = table[i].name
+	}
+	return names
+}
+
+// Set is all rules with what they remember.
+type Set struct {
+	rules [len(table)]detector
+}
+
+// New returns a Set that has seen nothing.
+func New(cfg Config) *Set {
+	s := new(Set)
+	for i := range table {
+		s.rules[i] = table[i].make(cfg)
+	}
+	return s
+}
+
+// Take looks at one record. The caller owns the findings.
+func (s *Set) Take(r tallyman.Record) []*tallyman.Finding {
+	var out []*tallyman.Finding
+	for i, d := range s.rules {
+		f, ok := d.take(r)
+		if !ok {
+			continue
+		}
+		out = append(out, &tallyman.Finding{
+			ID: draw(table[i].name, &f), At: f.at, Rule: table[i].name, Severity: table[i].severity, About: f.about, Key: f.key, Why: f.why,
+		})
+	}
+	return out
+}
+
+// Forgotten counts the keys that were forgotten for want of room.
+func (s *Set) Forgotten() int64 {
+	n := int64(0)
+	for _, d := range s.rules {
+		n += d.forgotten()
+	}
+	return n
+}
+
+// draw makes the UUID of a finding of the rule, its key and the record that made it.
+func draw(rule string, f *found) tallyman.UUID {
+	h := sha256.New()
+	h.Write([]byte(rule + "\x00" + f.key + "\x00"))
+	if n := len(f.about); n > 0 {
+		h.Write(f.about[n-1][:])
+	}
+	sum := h.Sum(nil)
+	var id tallyman.ID
+	copy(id.Agent[:], sum)
+	id.Seq = binary.BigEndian.Uint64(sum[16:])
+	return tallyman.DrawUUID(f.at, id)
+}
+
+// keyOf names a client on a host.
+func keyOf(client netip.Addr, host string) string {
+	if host == "" {
+		return client.String()
+	}
+	return client.String() + " on " + host
+}
