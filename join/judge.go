@@ -237,12 +237,12 @@ func content(t *tallyman.Transfer, alone tallyman.Verdict) tallyman.Content {
 		return tallyman.NoContent
 	case tallyman.Complete, tallyman.Contradicted:
 		return beheld(t)
-	case tallyman.Unproven:
-		if t.Digest != "" {
-			return tallyman.Full
-		}
+	default:
 	}
-	if t.Bytes <= 0 {
+	switch {
+	case alone == tallyman.Unproven && t.Digest != "":
+		return tallyman.Full
+	case t.Bytes <= 0:
 		return tallyman.Absent
 	}
 	return tallyman.Partial

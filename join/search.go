@@ -142,6 +142,7 @@ func (c *cluster) request() (step, client) {
 			}
 		case tallyman.KindOpened, tallyman.KindClosed:
 			served = true
+		default:
 		}
 	}
 	if op != tallyman.OpGet || !peer.IsValid() || !served && !missed {

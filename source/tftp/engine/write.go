@@ -126,8 +126,9 @@ func (w *Write) Deadline() time.Duration {
 		return Never
 	case dallying:
 		return w.due
+	default:
+		return min(w.due, w.progress+w.giveUp)
 	}
-	return min(w.due, w.progress+w.giveUp)
 }
 
 // Stop ends the transfer because the server stops. An upload that is with its driver goes on until Stored or
