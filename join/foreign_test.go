@@ -218,3 +218,56 @@ func TestNoWitnessLessMakesAFalseComplete(t *testing.T) {
 		}
 	}
 }
+
+// Children of one server write their lines in any order. Where the kernel told which of them answered whom, that decides.
+func TestProcessDecidesWhereTheOrderOfTheLogIsWrong(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		var s story
+		want := map[uint16]scene{}
+		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 2))
+		for i, c := range scenes() {
+			from := len(s.list)
+			s.play(c, 0, "x", 2000+i, 800+10*i, "wire log files")
+			want[uint16(2000+i)] = c
+			late := time.Duration(rng.IntN(20)) * time.Millisecond // of the child
+			for k := range s.list[from:] {
+				e := &s.list[from+k]
+				switch {
+				case e.Witness != "wire":
+					e.Time, e.Began = e.Time.Add(late), e.Began.Add(late)
+				case e.Kind != tallyman.KindRequest:
+					e.Proc.PID = int32(800 + 10*i)
+				case c.asked > 1: // the second child
+					e.Proc.PID = int32(801 + 10*i)
+				}
+			}
+		}
+		rng.Shuffle(len(s.list), func(a, b int) { s.list[a], s.list[b] = s.list[b], s.list[a] })
+		got := records(t, patient(), s.list)
+		if len(got) != len(want) {
+			rt.Errorf("%d records of %d transfers", len(got), len(want))
+		}
+		for _, tr := range got {
+			c := want[tr.Client.Port()]
+			if jd := tr.Judgement; jd.Verdict != c.verdict || jd.Reason != c.reason {
+				rt.Errorf("%s: %s %s, want %s %s; for %v against %v", c.row, jd.Verdict, jd.Reason, c.verdict, c.reason, jd.For, jd.Against)
+			}
+		}
+	})
+}
+
+// A map that refuses writes no line of the request (tftpd-hpa): the line that is there names neither direction nor moment of the request.
+func TestRefusalByTheMapIsPairedByItsProcess(t *testing.T) {
+	var s story
+	m2 := scene{row: "M2", op: tallyman.OpGet, wire: []tallyman.Reason{tallyman.NotReadable}}
+	s.play(m2, 0, "x", 2000, 800, "wire")
+	s.list[1].Proc.PID = 800
+	s.tell(5*time.Millisecond, tallyman.KindRefusal, func(e *tallyman.Evidence) {
+		e.Witness, e.Op, e.Name, e.Proc.PID, e.Peer = "log", tallyman.NoOp, "x", 800, netip.MustParseAddrPort("10.0.0.7:0")
+		e.Self, e.Reason = netip.AddrPort{}, tallyman.RemapDenied
+	})
+	got := records(t, patient(), s.list)
+	if len(got) != 1 || got[0].Judgement.Reason != tallyman.RemapDenied || got[0].Client.Port() != 2000 {
+		t.Errorf("%d records, the first %+v", len(got), got[0])
+	}
+}

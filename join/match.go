@@ -11,7 +11,7 @@ import (
 // Witnesses name a transfer differently: a log by process and client, the file system by process and path, packets by ports. What they have in
 // common is not proof by itself, so who belongs to whom is found by comparing all that share a lane, and found anew whenever one more is known:
 //
-//	files ──process, else name and moment──▶ log ──client, name and moment──▶ wire ──client's port and moment──▶ server
+//	files ──process, else name and moment──▶ log ──process, else client, name and moment──▶ wire ──client's port and moment──▶ server
 //
 // The answer is a function of the set of evidence. A cluster that bears out another one becomes part of its record.
 
@@ -65,22 +65,51 @@ func (j *Join) matchPorts(in []*cluster) {
 	}
 }
 
-// matchProcess finds the file events of a process that wrote a log line.
+// matchProcess finds the packets that the writer of a log line answered, and the file events of a process that wrote a line or answered packets.
 func (j *Join) matchProcess(in []*cluster) {
+	packets := slices.DeleteFunc(of(in, wireRole), func(c *cluster) bool { return len(c.face.takers) == 0 })
+	for _, l := range of(in, logRole) {
+		if best := answered(l, packets); best != nil || l.byProcess {
+			j.bearOut(l, best, best != nil)
+		}
+	}
 	lines := slices.DeleteFunc(slices.Clone(in), func(c *cluster) bool { return c.face.logger == 0 })
 	for _, f := range of(in, filesRole) {
-		var best *cluster
-		nearest := time.Duration(0)
-		for _, l := range lines {
-			d, ok := processGap(f, l)
-			if ok && (best == nil || d < nearest || d == nearest && before(l, best)) {
-				best, nearest = l, d
-			}
+		best := nearestLine(f, lines)
+		if best == nil {
+			best = answered(f, packets)
 		}
 		if best != nil || f.byProcess {
 			j.bearOut(f, best, best != nil)
 		}
 	}
+}
+
+// answered finds the packets that the process of c answered while c went on. A process that answered several then serves many: it says nothing.
+func answered(c *cluster, packets []*cluster) *cluster {
+	var found *cluster
+	for _, p := range packets {
+		if c.face.at.Sub(p.face.at) < -tolerance || !p.face.until.IsZero() && c.face.at.Sub(p.face.until) > tolerance {
+			continue
+		}
+		if found != nil {
+			return nil
+		}
+		found = p
+	}
+	return found
+}
+
+func nearestLine(f *cluster, lines []*cluster) *cluster {
+	var best *cluster
+	nearest := time.Duration(0)
+	for _, l := range lines {
+		d, ok := processGap(f, l)
+		if ok && (best == nil || d < nearest || d == nearest && before(l, best)) {
+			best, nearest = l, d
+		}
+	}
+	return best
 }
 
 func before(a, b *cluster) bool {
@@ -110,9 +139,16 @@ func processGap(f, l *cluster) (time.Duration, bool) {
 // matchNames finds who belongs to whom among all that name the same file.
 func (j *Join) matchNames(in []*cluster) {
 	up := map[*cluster]*cluster{}
-	lines, packets := of(in, logRole), of(in, wireRole)
+	lines := slices.DeleteFunc(of(in, logRole), func(l *cluster) bool { return l.byProcess })
+	packets := of(in, wireRole)
+	unsaid := byClient(slices.DeleteFunc(slices.Clone(packets), hasLine))
 	for ip, said := range byClient(lines) {
-		j.matchLines(said, byClient(packets)[ip], up)
+		j.matchLines(said, unsaid[ip], up)
+	}
+	for _, l := range lines { // a request that was sent again is logged again
+		if up[l] == nil && !l.face.ending {
+			up[l] = repeated(l, packets)
+		}
 	}
 	for _, l := range lines {
 		j.bearOut(l, up[l], false)
@@ -170,11 +206,6 @@ func (j *Join) matchLines(lines, packets []*cluster, up map[*cluster]*cluster) {
 		d, ok := apartBy(l.face.until, p.face.until, tolerance)
 		return d, ok && same(l, p)
 	}))
-	for _, l := range lines { // a request that was sent again is logged again
-		if up[l] == nil && !l.face.ending {
-			up[l] = repeated(l, packets)
-		}
-	}
 }
 
 // repeated finds the packets of a request that was sent more than once, and at the time of c.
@@ -208,6 +239,11 @@ func byClient(in []*cluster) map[netip.Addr][]*cluster {
 		out[ip] = append(out[ip], c)
 	}
 	return out
+}
+
+// hasLine reports whether a log line of the process that answered the packets bears the cluster out.
+func hasLine(c *cluster) bool {
+	return slices.ContainsFunc(c.down, func(d *cluster) bool { return d.face.role == logRole && d.byProcess })
 }
 
 // hasFiles reports whether file events of the process that wrote the log bear the cluster out.
