@@ -152,8 +152,15 @@ func hpaRows() []row {
 		}},
 		{name: "W7", what: "last ACK lost", prepare: nothing, log: 1, closes: 1, want: []string{"complete stored"}, play: func(p *player) {
 			c := p.ask(opWrite)
-			c.put(3000)
-			c.send(opData, 6, make([]byte, 3000-5*512)) // as if it had not come
+			c.expect(opAck, 0)
+			for block := 1; block <= 6; block++ {
+				c.send(opData, block, make([]byte, min(512, 3000-(block-1)*512)))
+				if block < 6 {
+					c.expect(opAck, block)
+				}
+			}
+			c.send(opData, 6, make([]byte, 3000-5*512)) // the server waits for it as long as it waits for an ACK
+			c.expect(opAck, 6)
 			c.expect(opAck, 6)
 		}},
 		{name: "W8", what: "not world-writable", prepare: content(2000, 0o644), log: 2, closes: 1, want: []string{"refused not-writable"}, play: func(p *player) {

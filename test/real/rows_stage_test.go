@@ -30,9 +30,9 @@ import (
 // stage is an island with servers of others, and three witnesses who tell one join what they see.
 type stage struct {
 	*island
-	root  string // the folders of all servers
-	host  string
-	ports []uint16
+	root string // the folders of all servers
+	host string
+	port uint16 // of all servers
 
 	mu     sync.Mutex
 	on     bool // before that the witnesses are only tried
@@ -42,13 +42,13 @@ type stage struct {
 	ends   []func() error
 }
 
-func newStage(t testing.TB) *stage {
+func newStage(t testing.TB, act int) *stage {
 	t.Helper()
 	host, err := os.Hostname() // the journal's word for this machine
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stage{host: host, join: join.New(join.Defaults()), latest: map[tallyman.UUID]*tallyman.Transfer{}}
+	s := &stage{host: host, port: uint16(10000 + os.Getpid()%5000*4 + act), join: join.New(join.Defaults()), latest: map[tallyman.UUID]*tallyman.Transfer{}}
 	s.root = mkdir(t, t.TempDir(), "srv")
 	for dir := s.root; dir != "/tmp" && dir != "/"; dir = filepath.Dir(dir) {
 		if err := os.Chmod(dir, 0o755); err != nil {
@@ -56,6 +56,11 @@ func newStage(t testing.TB) *stage {
 		}
 	}
 	return s
+}
+
+// address is that of a server. Each has its own, on the port of the stage, which no socket gets by itself (ip_local_port_range).
+func (s *stage) address(i int) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 77, byte(i), 1}), s.port)
 }
 
 // folder makes the root of one server. With a size it is a file system of its own, that small.
@@ -185,7 +190,7 @@ func (s *stage) witness(roots []files.Root, text []logs.File, stall time.Duratio
 
 	cfg := wire.LiveDefaults()
 	cfg.Interfaces = []string{"lo"}
-	cfg.Analyzer.Host, cfg.Analyzer.TFTPPorts, cfg.Analyzer.Stall, cfg.Analyzer.Flows = s.host, s.ports, stall, false
+	cfg.Analyzer.Host, cfg.Analyzer.TFTPPorts, cfg.Analyzer.Stall, cfg.Analyzer.Flows = s.host, []uint16{s.port}, stall, false
 	ready := make(chan struct{})
 	cfg.Ready = func() { close(ready) }
 	run("wire", wire.NewLive(cfg), none)

@@ -5,7 +5,6 @@ package real
 import (
 	"fmt"
 	"math/rand/v2"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,17 +24,17 @@ const (
 	hpaStall   = 2500 * time.Millisecond
 )
 
-// perform plays all rows at once, each on a server of its own, and waits until the witnesses have told all. name says what is asked for.
-func perform(t *testing.T, rows []row, name func(r *row) string) (*stage, []*player) {
+// perform plays all rows at once, each on a server of its own, and waits until the witnesses have told all. name says what is asked for;
+// act tells tests that run at the same time apart.
+func perform(t *testing.T, act int, rows []row, name func(r *row) string) (*stage, []*player) {
 	t.Helper()
-	s := newStage(t)
+	s := newStage(t, act)
 	var players []*player
 	var roots []files.Root
 	for i := range rows {
 		p := &player{stage: s, name: name(&rows[i]), root: s.folder(t, rows[i].name, rows[i].size)}
 		rows[i].prepare(filepath.Join(p.root, p.name))
-		p.at = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(freePort(t)))
-		s.ports = append(s.ports, p.at.Port())
+		p.at = s.address(i)
 		roots = append(roots, files.Root{Path: p.root, Proto: "tftp", Programs: []string{"in.tftpd"}})
 		players = append(players, p)
 	}
@@ -170,14 +169,14 @@ func again(list []tallyman.Evidence) []*tallyman.Transfer {
 func TestEachRowOnTftpdHpaIsJudgedRight(t *testing.T) {
 	t.Parallel()
 	rows := hpaRows()
-	s, players := perform(t, rows, func(r *row) string { return strings.ToLower(r.name) + ".bin" })
+	s, players := perform(t, 0, rows, func(r *row) string { return strings.ToLower(r.name) + ".bin" })
 	judged(t, rows, players, s.records(), "as it came")
 }
 
 func TestAllRowsOfOneClientAndOneNameAreJudgedRight(t *testing.T) {
 	t.Parallel()
 	rows := hpaRows()
-	s, players := perform(t, rows, func(*row) string { return "x" })
+	s, players := perform(t, 1, rows, func(*row) string { return "x" })
 	judged(t, rows, players, s.records(), "as it came")
 	list := s.evidence()
 	rand.Shuffle(len(list), func(a, b int) { list[a], list[b] = list[b], list[a] })
