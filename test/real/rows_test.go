@@ -171,6 +171,7 @@ func TestEachRowOnTftpdHpaIsJudgedRight(t *testing.T) {
 	rows := hpaRows()
 	s, players := perform(t, 0, rows, func(r *row) string { return strings.ToLower(r.name) + ".bin" })
 	judged(t, rows, players, s.records(), "as it came")
+	tabled(t, rows, players, s.evidence())
 }
 
 func TestAllRowsOfOneClientAndOneNameAreJudgedRight(t *testing.T) {
