@@ -15,7 +15,7 @@ type row struct {
 	name    string
 	what    string
 	size    string            // of the server's file system, "" = that of the machine
-	map_    string            // rules of the server's map
+	rules   string            // of the server's map
 	prepare func(path string) // makes the file that is asked for
 	play    func(p *player)
 	log     int      // pieces of evidence by the log
@@ -109,12 +109,12 @@ func hpaRows() []row {
 			c.get(1)
 			c.Close()
 		}},
-		{name: "M1", what: "remapped name", map_: "r ^.*$ real-\\0\n", prepare: func(path string) {
+		{name: "M1", what: "remapped name", rules: "r ^.*$ real-\\0\n", prepare: func(path string) {
 			content(3000, 0o644)(filepath.Join(filepath.Dir(path), "real-"+filepath.Base(path)))
 		}, log: 1, closes: 1, want: []string{"complete final-ack"}, play: func(p *player) {
 			p.ask(opRead).get(1)
 		}},
-		{name: "M2", what: "map denies", map_: "a .\n", prepare: content(3000, 0o644), log: 1, want: []string{"refused remap-denied"}, play: func(p *player) {
+		{name: "M2", what: "map denies", rules: "a .\n", prepare: content(3000, 0o644), log: 1, want: []string{"refused remap-denied"}, play: func(p *player) {
 			p.ask(opRead).expect(opError, -1)
 		}},
 		{name: "M3", what: "symlink in the root", prepare: func(path string) {

@@ -24,17 +24,15 @@ const (
 	hpaStall   = 2500 * time.Millisecond
 )
 
-// perform plays all rows at once, each on a server of its own, and waits until the witnesses have told all. name says what is asked for;
-// act tells tests that run at the same time apart.
-func perform(t *testing.T, act int, rows []row, name func(r *row) string) (*stage, []*player) {
+// onHPA gives each row a server of its own, on an address of its own. name says what is asked for; act tells tests that run at the same time apart.
+func onHPA(t *testing.T, act int, rows []row, name func(r *row) string) (*stage, []*player) {
 	t.Helper()
 	s := newStage(t, act)
 	var players []*player
 	var roots []files.Root
 	for i := range rows {
-		p := &player{stage: s, name: name(&rows[i]), root: s.folder(t, rows[i].name, rows[i].size)}
+		p := &player{stage: s, name: name(&rows[i]), root: s.folder(t, rows[i].name, rows[i].size), at: s.address(i)}
 		rows[i].prepare(filepath.Join(p.root, p.name))
-		p.at = s.address(i)
 		roots = append(roots, files.Root{Path: p.root, Proto: "tftp", Programs: []string{"in.tftpd"}})
 		players = append(players, p)
 	}
@@ -42,9 +40,9 @@ func perform(t *testing.T, act int, rows []row, name func(r *row) string) (*stag
 	program, libraries := peer(t, "tftpd-hpa")
 	for i, p := range players {
 		arg := []string{"-L", "-vvvv", "-a", p.at.String(), "-c", "-u", "nobody", "-s", "-T", fmt.Sprint(hpaTimeout.Microseconds())}
-		if rows[i].map_ != "" {
+		if rows[i].rules != "" {
 			rules := filepath.Join(s.dir, "map-"+rows[i].name)
-			must(os.WriteFile(rules, []byte(rows[i].map_), 0o644))
+			must(os.WriteFile(rules, []byte(rows[i].rules), 0o644))
 			arg = append(arg, "-m", rules)
 		}
 		s.launch(program, libraries, append(arg, p.root)...)
@@ -56,24 +54,30 @@ func perform(t *testing.T, act int, rows []row, name func(r *row) string) (*stag
 		trial := &player{stage: s, name: tryName, at: players[0].at}
 		trial.ask(opRead).Close()
 	})
+	s.perform(rows, players)
+	return s, players
+}
+
+// perform plays all rows at once, and waits until the witnesses have told all.
+func (s *stage) perform(rows []row, players []*player) {
+	s.t.Helper()
 	var all sync.WaitGroup
 	order := rand.Perm(len(rows))
 	for _, i := range order {
 		all.Go(func() { rows[i].play(players[i]) })
 	}
 	all.Wait()
-	t.Cleanup(func() {
+	s.t.Cleanup(func() {
 		for _, p := range players {
 			for _, c := range p.talkers {
 				c.Close()
 			}
 		}
 	})
-	if t.Failed() {
-		t.FailNow()
+	if s.t.Failed() {
+		s.t.FailNow()
 	}
 	s.wait(func() string { return told(rows, players, s.evidence()) })
-	return s, players
 }
 
 // told says what is still missing of the evidence.
@@ -169,7 +173,7 @@ func again(list []tallyman.Evidence) []*tallyman.Transfer {
 func TestEachRowOnTftpdHpaIsJudgedRight(t *testing.T) {
 	t.Parallel()
 	rows := hpaRows()
-	s, players := perform(t, 0, rows, func(r *row) string { return strings.ToLower(r.name) + ".bin" })
+	s, players := onHPA(t, 0, rows, func(r *row) string { return strings.ToLower(r.name) + ".bin" })
 	judged(t, rows, players, s.records(), "as it came")
 	tabled(t, rows, players, s.evidence())
 }
@@ -177,7 +181,7 @@ func TestEachRowOnTftpdHpaIsJudgedRight(t *testing.T) {
 func TestAllRowsOfOneClientAndOneNameAreJudgedRight(t *testing.T) {
 	t.Parallel()
 	rows := hpaRows()
-	s, players := perform(t, 1, rows, func(*row) string { return "x" })
+	s, players := onHPA(t, 1, rows, func(*row) string { return "x" })
 	judged(t, rows, players, s.records(), "as it came")
 	list := s.evidence()
 	rand.Shuffle(len(list), func(a, b int) { list[a], list[b] = list[b], list[a] })
