@@ -45,6 +45,7 @@ type face struct {
 	way      string // download, upload
 	peer     netip.AddrPort
 	base     string    // last element of the name or path
+	name     string    // the name as asked, without a leading slash; of those who do not know it, the path
 	pid      int32     // whose file events these are
 	logger   int32     // who wrote the log line
 	takers   []int32   // who answered the packets, where the kernel told; each of them took the request once
@@ -93,6 +94,10 @@ func (c *cluster) look() face {
 		if f.base == "" {
 			known(&f.base, lastOf(e.Name))
 			known(&f.base, lastOf(e.Path))
+		}
+		if f.name == "" {
+			known(&f.name, strings.TrimLeft(e.Name, "/"))
+			known(&f.name, strings.TrimLeft(e.Path, "/"))
 		}
 		if roleOf(e.Witness) == f.role {
 			f.times(e)
