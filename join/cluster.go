@@ -38,6 +38,8 @@ func keysOf(e *tallyman.Evidence) (k key, both bool, d deed, one bool) {
 		if e.Witness == "log" && e.Session != "" {
 			d.file = e.Name // one login, many files, and a stamp may have whole seconds
 		}
+	case !both && e.Session != "" && !e.Began.IsZero() && e.Witness == "log": // a thread (atftpd); of an upload it does not know the client's port
+		d, one = deed{host: e.Host, witness: e.Witness, file: e.Session + "/" + e.Name, began: e.Began.UnixMicro()}, true
 	case !both:
 		d, one = deed{host: e.Host, witness: e.Witness, seq: e.ID}, true
 	}

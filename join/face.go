@@ -3,6 +3,7 @@ package join
 import (
 	"encoding/json"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,8 +45,10 @@ type face struct {
 	way      string // download, upload
 	peer     netip.AddrPort
 	base     string    // last element of the name or path
+	name     string    // the name as asked, without a leading slash; of those who do not know it, the path
 	pid      int32     // whose file events these are
 	logger   int32     // who wrote the log line
+	takers   []int32   // who answered the packets, where the kernel told; each of them took the request once
 	at       time.Time // the request; of a log that tells only the end, and of what has no begin, the end
 	ending   bool      // at is the end
 	until    time.Time // the end, zero while it runs
@@ -78,6 +81,10 @@ func (c *cluster) look() face {
 		}
 		switch {
 		case e.Proc.PID == 0:
+		case e.Witness == "wire" && f.role == wireRole:
+			if !slices.Contains(f.takers, e.Proc.PID) {
+				f.takers = append(f.takers, e.Proc.PID)
+			}
 		case e.Witness == "files" && f.role == filesRole:
 			f.pid = e.Proc.PID
 		case e.Witness == "log":
@@ -87,6 +94,10 @@ func (c *cluster) look() face {
 		if f.base == "" {
 			known(&f.base, lastOf(e.Name))
 			known(&f.base, lastOf(e.Path))
+		}
+		if f.name == "" {
+			known(&f.name, strings.TrimLeft(e.Name, "/"))
+			known(&f.name, strings.TrimLeft(e.Path, "/"))
 		}
 		if roleOf(e.Witness) == f.role {
 			f.times(e)

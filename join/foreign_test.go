@@ -218,3 +218,123 @@ func TestNoWitnessLessMakesAFalseComplete(t *testing.T) {
 		}
 	}
 }
+
+// Children of one server write their lines in any order. Where the kernel told which of them answered whom, that decides.
+func TestProcessDecidesWhereTheOrderOfTheLogIsWrong(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		var s story
+		want := map[uint16]scene{}
+		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 2))
+		for i, c := range scenes() {
+			from := len(s.list)
+			s.play(c, 0, "x", 2000+i, 800+10*i, "wire log files")
+			want[uint16(2000+i)] = c
+			late := time.Duration(rng.IntN(20)) * time.Millisecond // of the child
+			for k := range s.list[from:] {
+				e := &s.list[from+k]
+				switch {
+				case e.Witness != "wire":
+					e.Time, e.Began = e.Time.Add(late), e.Began.Add(late)
+				case e.Kind != tallyman.KindRequest:
+					e.Proc.PID = int32(800 + 10*i)
+				case c.asked > 1: // the second child
+					e.Proc.PID = int32(801 + 10*i)
+				}
+			}
+		}
+		rng.Shuffle(len(s.list), func(a, b int) { s.list[a], s.list[b] = s.list[b], s.list[a] })
+		got := records(t, patient(), s.list)
+		if len(got) != len(want) {
+			rt.Errorf("%d records of %d transfers", len(got), len(want))
+		}
+		for _, tr := range got {
+			c := want[tr.Client.Port()]
+			if jd := tr.Judgement; jd.Verdict != c.verdict || jd.Reason != c.reason {
+				rt.Errorf("%s: %s %s, want %s %s; for %v against %v", c.row, jd.Verdict, jd.Reason, c.verdict, c.reason, jd.For, jd.Against)
+			}
+		}
+	})
+}
+
+// A map that refuses writes no line of the request (tftpd-hpa): the line that is there names neither direction nor moment of the request.
+func TestRefusalByTheMapIsPairedByItsProcess(t *testing.T) {
+	var s story
+	m2 := scene{row: "M2", op: tallyman.OpGet, wire: []tallyman.Reason{tallyman.NotReadable}}
+	s.play(m2, 0, "x", 2000, 800, "wire")
+	s.list[1].Proc.PID = 800
+	s.tell(5*time.Millisecond, tallyman.KindRefusal, func(e *tallyman.Evidence) {
+		e.Witness, e.Op, e.Name, e.Proc.PID, e.Peer = "log", tallyman.NoOp, "x", 800, netip.MustParseAddrPort("10.0.0.7:0")
+		e.Self, e.Reason = netip.AddrPort{}, tallyman.RemapDenied
+	})
+	got := records(t, patient(), s.list)
+	if len(got) != 1 || got[0].Judgement.Reason != tallyman.RemapDenied || got[0].Client.Port() != 2000 {
+		t.Errorf("%d records, the first %+v", len(got), got[0])
+	}
+}
+
+// dnsmasq gives up after half a minute and writes "sent"; its packets are given up later.
+func TestLineOfAnEndThatNobodyElseSawThenIsPairedWithWhatWentOn(t *testing.T) {
+	play := func(clients int) []*tallyman.Transfer {
+		var s story
+		for i := range clients {
+			s.play(scene{op: tallyman.OpGet, wire: []tallyman.Reason{tallyman.DeliveredUnconfirmed}, moved: 2560}, time.Duration(i), "d/x", 2000+i, 800, "wire")
+		}
+		s.tell(35*time.Second, tallyman.KindClosed, func(e *tallyman.Evidence) {
+			e.Witness, e.Path, e.Peer, e.Self = "log", "/srv/d/x", netip.MustParseAddrPort("10.0.0.7:0"), netip.AddrPort{}
+			e.Reason = tallyman.ClosedWell
+		})
+		return records(t, patient(), s.list)
+	}
+	got := play(1)
+	if len(got) != 1 || got[0].Judgement.Reason != tallyman.DeliveredUnconfirmed {
+		t.Errorf("%d records, the first %+v", len(got), got[0].Judgement)
+	}
+	if got := play(2); len(got) != 3 {
+		t.Errorf("%d records: it was guessed which of two the line means", len(got))
+	}
+}
+
+// One process serves many (atftpd): its uploads are told apart by the whole name, however close they are.
+func TestWholeNamesTellTransfersOfOneProcessApart(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		var s story
+		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 3))
+		const n = 8
+		for i := range n {
+			name := fmt.Sprintf("d%d/x", i)
+			s.play(scene{op: tallyman.OpPut, wire: []tallyman.Reason{tallyman.FinalAck}, moved: int64(1000 + i)}, 0, name, 2000+i, 0, "wire")
+			told := len(s.list)
+			s.play(scene{op: tallyman.OpPut, files: []file{{size: int64(1000 + i), modified: true, after: time.Millisecond}}}, time.Duration(rng.IntN(20))*time.Millisecond, name, 2000+i, 800, "files")
+			for k := range s.list[:told] {
+				if rng.IntN(2) == 0 && s.list[k].Kind == tallyman.KindClosed && s.list[k].Witness == "wire" {
+					s.list[k].Proc.PID = 800 // some turned their socket
+				}
+			}
+		}
+		rng.Shuffle(len(s.list), func(a, b int) { s.list[a], s.list[b] = s.list[b], s.list[a] })
+		got := records(t, patient(), s.list)
+		if len(got) != n {
+			rt.Errorf("%d records of %d transfers", len(got), n)
+		}
+		for _, tr := range got {
+			if tr.Judgement.Reason != tallyman.Stored {
+				rt.Errorf("%s of %s: %v", tr.Name, tr.Client, tr.Judgement)
+			}
+		}
+	})
+}
+
+// atftpd does not write the port of an uploader: the thread holds its lines together.
+func TestLinesOfOneThreadAreOneRecord(t *testing.T) {
+	var s story
+	line := func(e *tallyman.Evidence) {
+		e.Witness, e.Op, e.Name, e.Session, e.Began = "log", tallyman.OpPut, "x", "800.1", t0
+		e.Peer, e.Self = netip.MustParseAddrPort("10.0.0.7:0"), netip.AddrPort{}
+	}
+	s.tell(0, tallyman.KindRequest, line)
+	s.tell(6*time.Second, tallyman.KindClosed, func(e *tallyman.Evidence) { line(e); e.Reason = tallyman.ClientSilent })
+	s.tell(6*time.Second, tallyman.KindClosed, func(e *tallyman.Evidence) { line(e); e.Reason = tallyman.ClosedUnproven })
+	if got := records(t, patient(), s.list); len(got) != 1 || got[0].Judgement.Reason != tallyman.ClientSilent {
+		t.Errorf("%d records, the first %v", len(got), got[0].Judgement)
+	}
+}

@@ -35,6 +35,9 @@ func (f *face) lanesOf() []lane {
 	if pid := cmp.Or(f.pid, f.logger); pid != 0 {
 		out = append(out, lane{host: f.host, pid: pid})
 	}
+	for _, pid := range f.takers {
+		out = append(out, lane{host: f.host, pid: pid})
+	}
 	if f.role < serverRole && f.way != "" && f.base != "" {
 		out = append(out, lane{host: f.host, way: f.way, base: f.base})
 	}

@@ -3,6 +3,7 @@ package join
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"tallyman"
@@ -11,7 +12,7 @@ import (
 // Witnesses name a transfer differently: a log by process and client, the file system by process and path, packets by ports. What they have in
 // common is not proof by itself, so who belongs to whom is found by comparing all that share a lane, and found anew whenever one more is known:
 //
-//	files ──process, else name and moment──▶ log ──client, name and moment──▶ wire ──client's port and moment──▶ server
+//	files ──process, else name and moment──▶ log ──process, else client, name and moment──▶ wire ──client's port and moment──▶ server
 //
 // The answer is a function of the set of evidence. A cluster that bears out another one becomes part of its record.
 
@@ -65,22 +66,59 @@ func (j *Join) matchPorts(in []*cluster) {
 	}
 }
 
-// matchProcess finds the file events of a process that wrote a log line.
+// matchProcess finds the packets that the writer of a log line answered, and the file events of a process that wrote a line or answered packets.
 func (j *Join) matchProcess(in []*cluster) {
-	lines := slices.DeleteFunc(slices.Clone(in), func(c *cluster) bool { return c.face.logger == 0 })
-	for _, f := range of(in, filesRole) {
+	packets := slices.DeleteFunc(of(in, wireRole), func(c *cluster) bool { return len(c.face.takers) == 0 })
+	for _, l := range of(in, logRole) {
 		var best *cluster
-		nearest := time.Duration(0)
-		for _, l := range lines {
-			d, ok := processGap(f, l)
-			if ok && (best == nil || d < nearest || d == nearest && before(l, best)) {
-				best, nearest = l, d
+		if l.face.oneDeed {
+			best = answered(l, packets)
+		}
+		if best != nil || l.byProcess {
+			j.bearOut(l, best, best != nil)
+		}
+	}
+	lines := slices.DeleteFunc(slices.Clone(in), func(c *cluster) bool { return c.face.logger == 0 })
+	opened := of(in, filesRole)
+	for _, f := range opened {
+		best := nearestLine(f, lines)
+		if best == nil {
+			best = answered(f, packets)
+			if best != nil && len(opened) > 1 && !endsIn(f.face.name, best.face.name) {
+				best = nil // the process serves many: the name decides
 			}
 		}
 		if best != nil || f.byProcess {
 			j.bearOut(f, best, best != nil)
 		}
 	}
+}
+
+// answered finds the packets that the process of c answered while c went on. A process that answered several then serves many: it says nothing.
+func answered(c *cluster, packets []*cluster) *cluster {
+	var found *cluster
+	for _, p := range packets {
+		if c.face.at.Sub(p.face.at) < -tolerance || !p.face.until.IsZero() && c.face.at.Sub(p.face.until) > tolerance {
+			continue
+		}
+		if found != nil {
+			return nil
+		}
+		found = p
+	}
+	return found
+}
+
+func nearestLine(f *cluster, lines []*cluster) *cluster {
+	var best *cluster
+	nearest := time.Duration(0)
+	for _, l := range lines {
+		d, ok := processGap(f, l)
+		if ok && (best == nil || d < nearest || d == nearest && before(l, best)) {
+			best, nearest = l, d
+		}
+	}
+	return best
 }
 
 func before(a, b *cluster) bool {
@@ -110,9 +148,16 @@ func processGap(f, l *cluster) (time.Duration, bool) {
 // matchNames finds who belongs to whom among all that name the same file.
 func (j *Join) matchNames(in []*cluster) {
 	up := map[*cluster]*cluster{}
-	lines, packets := of(in, logRole), of(in, wireRole)
+	lines := slices.DeleteFunc(of(in, logRole), func(l *cluster) bool { return l.byProcess })
+	packets := of(in, wireRole)
+	unsaid := byClient(slices.DeleteFunc(slices.Clone(packets), hasLine))
 	for ip, said := range byClient(lines) {
-		j.matchLines(said, byClient(packets)[ip], up)
+		matchLines(said, unsaid[ip], up)
+	}
+	for _, l := range lines { // a request that was sent again is logged again
+		if up[l] == nil && !l.face.ending {
+			up[l] = repeated(l, packets)
+		}
 	}
 	for _, l := range lines {
 		j.bearOut(l, up[l], false)
@@ -124,9 +169,12 @@ func (j *Join) matchNames(in []*cluster) {
 		}
 	}
 	free := slices.DeleteFunc(slices.Clone(packets), hasFiles)
-	for _, m := range pairUp(slices.Clone(files), free, begin, fileGap) {
-		up[m.a] = m.b
-	}
+	used := map[*cluster]*cluster{} // packets that lines speak of may have files too
+	inKin(files, free, func(files, packets []*cluster) {
+		for _, m := range pairUp(files, packets, begin, fileGap) {
+			used[m.a], up[m.a] = m.b, m.b
+		}
+	}, used)
 	files = slices.DeleteFunc(files, func(f *cluster) bool {
 		if up[f] == nil {
 			up[f] = repeated(f, packets)
@@ -149,32 +197,86 @@ func (j *Join) matchNames(in []*cluster) {
 	}
 }
 
-// matchLines finds the packets that log lines of one client speak of.
-func (j *Join) matchLines(lines, packets []*cluster, up map[*cluster]*cluster) {
+// matchLines finds the packets that log lines of one client speak of: by the moment of the request, else by that of the end, else by what was going on.
+func matchLines(lines, packets []*cluster, up map[*cluster]*cluster) {
 	same := func(l, p *cluster) bool {
 		return l.face.family == p.face.family && (l.face.peer.Port() == 0 || l.face.peer == p.face.peer)
 	}
-	taken := map[*cluster]int{}
 	take := func(pairs []match) {
 		for _, m := range pairs {
 			up[m.a] = m.b
-			taken[m.b]++
 		}
 	}
-	take(pairUp(slices.DeleteFunc(slices.Clone(lines), ending), slices.Clone(packets), begin, func(l, p *cluster) (time.Duration, bool) {
-		d, ok := apartBy(l.face.at, p.face.at, tolerance)
-		return d, ok && same(l, p)
-	}))
-	rest := slices.DeleteFunc(slices.Clone(packets), func(p *cluster) bool { return taken[p] > 0 || p.face.until.IsZero() })
-	take(pairUp(slices.DeleteFunc(slices.Clone(lines), beginning), rest, end, func(l, p *cluster) (time.Duration, bool) {
-		d, ok := apartBy(l.face.until, p.face.until, tolerance)
-		return d, ok && same(l, p)
-	}))
-	for _, l := range lines { // a request that was sent again is logged again
-		if up[l] == nil && !l.face.ending {
-			up[l] = repeated(l, packets)
+	inKin(slices.DeleteFunc(slices.Clone(lines), ending), packets, func(lines, packets []*cluster) {
+		take(pairUp(lines, packets, begin, func(l, p *cluster) (time.Duration, bool) {
+			d, ok := apartBy(l.face.at, p.face.at, tolerance)
+			return d, ok && same(l, p)
+		}))
+	}, up)
+	inKin(slices.DeleteFunc(slices.Clone(lines), beginning), packets, func(lines, packets []*cluster) {
+		take(pairUp(lines, slices.DeleteFunc(packets, running), end, func(l, p *cluster) (time.Duration, bool) {
+			d, ok := apartBy(l.face.until, p.face.until, tolerance)
+			return d, ok && same(l, p)
+		}))
+	}, up)
+	inKin(slices.DeleteFunc(slices.Clone(lines), beginning), packets, func(lines, packets []*cluster) {
+		take(onlyOnes(lines, packets, func(l, p *cluster) bool {
+			return same(l, p) && l.face.until.After(p.face.at) && (running(p) || l.face.until.Before(p.face.until))
+		}))
+	}, up)
+}
+
+// onlyOnes pairs those who fit each other and nobody else: a server that gave up (dnsmasq after half a minute) writes so long before its packets are given up.
+func onlyOnes(a, b []*cluster, fit func(a, b *cluster) bool) []match {
+	if len(a) > busy || len(b) > busy {
+		return nil
+	}
+	var out []match
+	fits := map[*cluster]int{}
+	for _, x := range a {
+		for _, y := range b {
+			if fit(x, y) {
+				out = append(out, match{a: x, b: y})
+				fits[x]++
+				fits[y]++
+			}
 		}
 	}
+	return slices.DeleteFunc(out, func(m match) bool { return fits[m.a] > 1 || fits[m.b] > 1 })
+}
+
+// inKin calls pair with those of a and of b whose names agree as far as they go, name by name, and then with all that are left. What is in up, or up
+// for something in it, is no longer there.
+func inKin(a, b []*cluster, pair func(a, b []*cluster), up map[*cluster]*cluster) {
+	free := func(list []*cluster) []*cluster {
+		taken := map[*cluster]bool{}
+		for from, to := range up {
+			taken[from], taken[to] = true, to != nil
+		}
+		return slices.DeleteFunc(slices.Clone(list), func(c *cluster) bool { return taken[c] })
+	}
+	named, kin := map[string][]*cluster{}, map[string][]*cluster{}
+	for _, y := range free(b) {
+		named[y.face.name] = append(named[y.face.name], y)
+	}
+	for _, x := range free(a) {
+		for name := x.face.name; name != ""; {
+			if len(named[name]) > 0 {
+				kin[name] = append(kin[name], x)
+				break
+			}
+			_, name, _ = strings.Cut(name, "/")
+		}
+	}
+	for name, list := range kin {
+		pair(list, named[name])
+	}
+	pair(free(a), free(b))
+}
+
+// endsIn reports whether a path ends in the name that was asked for.
+func endsIn(path, name string) bool {
+	return path == name || strings.HasSuffix(path, "/"+name)
 }
 
 // repeated finds the packets of a request that was sent more than once, and at the time of c.
@@ -210,6 +312,11 @@ func byClient(in []*cluster) map[netip.Addr][]*cluster {
 	return out
 }
 
+// hasLine reports whether a log line of the process that answered the packets bears the cluster out.
+func hasLine(c *cluster) bool {
+	return slices.ContainsFunc(c.down, func(d *cluster) bool { return d.face.role == logRole && d.byProcess })
+}
+
 // hasFiles reports whether file events of the process that wrote the log bear the cluster out.
 func hasFiles(c *cluster) bool {
 	return slices.ContainsFunc(c.down, func(d *cluster) bool {
@@ -217,6 +324,7 @@ func hasFiles(c *cluster) bool {
 	})
 }
 
+func running(c *cluster) bool   { return c.face.until.IsZero() }
 func ending(c *cluster) bool    { return c.face.ending }
 func beginning(c *cluster) bool { return !c.face.ending }
 

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tallyman"
+	"tallyman/source/wire/dial"
 	"tallyman/source/wire/digest"
 	"tallyman/source/wire/frame"
 )
@@ -21,15 +22,17 @@ import (
 // LiveConfig says what a Live looks at.
 type LiveConfig struct {
 	Analyzer   Config
-	Interfaces []string // empty: all
-	Data       bool     // count the bytes of TCP data connections: needed where FTP is watched
-	Ring       int      // bytes of the ring in the kernel
-	Ready      func()   // is called once packets are being captured; may be nil
+	Interfaces []string    // empty: all
+	Data       bool        // count the bytes of TCP data connections: needed where FTP is watched
+	Ring       int         // bytes of the ring in the kernel
+	Ready      func()      // is called once packets are being captured; may be nil
+	Processes  bool        // ask the kernel which process sends them; where it does not tell, evidence names none
+	Blind      func(error) // is told when the kernel does not tell; may be nil
 }
 
 // LiveDefaults returns the configuration for all interfaces. A ring of 16 MiB lost nothing at 360,000 packets/s.
 func LiveDefaults() LiveConfig {
-	c := LiveConfig{Analyzer: Defaults(), Data: true, Ring: 16 << 20}
+	c := LiveConfig{Analyzer: Defaults(), Data: true, Ring: 16 << 20, Processes: true}
 	c.Analyzer.Live = true
 	return c
 }
@@ -71,7 +74,10 @@ func (l *Live) Run(ctx context.Context, to tallyman.Recorder) error {
 	defer pool.Close()
 	cfg := l.cfg.Analyzer
 	cfg.Hash = pool.New
-	a := NewAnalyzer(cfg, func(e tallyman.Evidence) { l.batch = append(l.batch, e) })
+	collect := func(e tallyman.Evidence) { l.batch = append(l.batch, e) }
+	who, drain, closing := l.processes()
+	defer closing()
+	a := NewAnalyzer(cfg, func(e tallyman.Evidence) { who.sign(e, collect) })
 	if l.cfg.Ready != nil {
 		l.cfg.Ready()
 	}
@@ -84,6 +90,7 @@ func (l *Live) Run(ctx context.Context, to tallyman.Recorder) error {
 	)
 	for ctx.Err() == nil {
 		data, ci, err := r.ZeroCopyReadPacketData()
+		drain() // a packet that an answer is in comes behind the note of who sent it
 		switch {
 		case errors.Is(err, afpacket.ErrTimeout):
 			last = time.Now()
@@ -111,6 +118,25 @@ func (l *Live) Run(ctx context.Context, to tallyman.Recorder) error {
 	l.drops(a, r, looked, time.Now())
 	l.flush(to)
 	return nil
+}
+
+// mostDials bounds what is remembered of processes, about 100 bytes each: a request that nobody answers is told after 65 s.
+const mostDials = 16384
+
+// processes begins to note which process turns a socket to whom.
+func (l *Live) processes() (who *takers, drain, closing func()) {
+	who = newTakers(mostDials)
+	if !l.cfg.Processes {
+		return who, func() {}, func() {}
+	}
+	w, err := dial.Open()
+	if err != nil {
+		if l.cfg.Blind != nil {
+			l.cfg.Blind(err)
+		}
+		return who, func() {}, func() {}
+	}
+	return who, func() { w.Drain(who.add) }, w.Close
 }
 
 // mostBatch bounds the evidence that waits to be recorded: at most 64 packets long, or until the ring is empty.

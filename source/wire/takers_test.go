@@ -1,0 +1,77 @@
+package wire
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"tallyman"
+	"tallyman/source/wire/dial"
+)
+
+var (
+	dialled = time.Date(2026, 11, 20, 18, 0, 0, 0, time.UTC)
+	caller  = netip.MustParseAddrPort("10.0.0.7:2000")
+)
+
+// pids are the processes that the evidence of the transfer names, in the order in which it is told.
+func pids(t *takers, began time.Time, kind tallyman.Kind, requests int) (out []int32) {
+	e := tallyman.Unknown()
+	e.Kind, e.Witness, e.Proto, e.Peer, e.Began, e.Time = kind, "wire", "tftp", caller, began, began.Add(time.Second)
+	e.Details = fmt.Sprintf(`{"requests":%d}`, requests)
+	t.sign(e, func(e tallyman.Evidence) {
+		if e.Peer != caller || !e.Began.Equal(began) {
+			panic("not of this transfer")
+		}
+		out = append(out, e.Proc.PID)
+	})
+	return out
+}
+
+func TestEvidenceNamesTheProcessThatTurnedToTheClientAfterItsRequest(t *testing.T) {
+	who := newTakers(100)
+	for i, at := range []time.Duration{-time.Second, 200 * time.Microsecond, 300 * time.Microsecond, 10 * time.Second} {
+		who.add(dial.Dial{At: dialled.Add(at), PID: int32(10 + i), To: caller})
+		who.add(dial.Dial{At: dialled.Add(at), PID: int32(20 + i), To: netip.MustParseAddrPort("10.0.0.8:2000")})
+	}
+	for _, c := range []struct {
+		kind     tallyman.Kind
+		began    time.Duration
+		requests int
+		want     []int32
+	}{
+		{tallyman.KindRequest, 0, 1, []int32{0}}, // the server has not answered yet
+		{tallyman.KindOpened, 0, 1, []int32{11}},
+		{tallyman.KindClosed, 0, 1, []int32{11}},
+		{tallyman.KindClosed, 0, 2, []int32{12, 11}}, // sent twice, taken by two
+		{tallyman.KindRefusal, 10 * time.Second, 1, []int32{13}},
+		{tallyman.KindClosed, 20 * time.Second, 1, []int32{0}}, // nobody took it
+	} {
+		if got := pids(who, dialled.Add(c.began), c.kind, c.requests); !slices.Equal(got, c.want) {
+			t.Errorf("%s of the request at %s, sent %d times: %v, want %v", c.kind, c.began, c.requests, got, c.want)
+		}
+	}
+}
+
+func TestFloodOfDialsForgetsTheOldest(t *testing.T) {
+	who := newTakers(100)
+	for i := range 10_000 {
+		to := netip.AddrPortFrom(caller.Addr(), uint16(3000+i%500))
+		if i == 9990 {
+			to = caller
+		}
+		who.add(dial.Dial{At: dialled, PID: 7, To: to})
+		n := 0
+		for _, list := range who.by {
+			n += len(list)
+		}
+		if n > 100 || n != len(who.order) {
+			t.Fatalf("%d dials are remembered, %d by their order", n, len(who.order))
+		}
+	}
+	if got := pids(who, dialled, tallyman.KindClosed, 1); !slices.Equal(got, []int32{7}) {
+		t.Errorf("the newest was forgotten: %v", got)
+	}
+}
