@@ -25,6 +25,8 @@ type Scanner struct {
 type seen struct {
 	program string
 	server  *Server
+	child   bool // of a server of the same program
+	again   bool // it did not listen yet: look again
 }
 
 // id names a process on this boot.
@@ -80,13 +82,15 @@ func (s *Scanner) among(stats map[int32]proc.Stat, programs map[int32]string) (o
 	}
 	for pid, program := range programs {
 		st := stats[pid]
-		if programs[st.Parent] == program {
-			continue
-		}
 		key := id{pid, st.Start}
 		found := s.known[key]
-		if found.program != program || found.server != nil && len(found.server.Listens) == 0 { // it may not have listened yet
-			found = seen{program, s.look(st, program)}
+		if found.child || programs[st.Parent] == program { // it stays one when its parent ends
+			fresh[key] = seen{program: program, child: true}
+			continue
+		}
+		if found.program != program || found.again {
+			found = seen{program: program}
+			found.server, found.again = s.look(st, program)
 		}
 		fresh[key] = found
 		if found.server != nil {
@@ -124,14 +128,15 @@ func (s *Scanner) text(pid int32, name string) string {
 	return string(b)
 }
 
-// look finds out all about one server.
-func (s *Scanner) look(st proc.Stat, program string) *Server {
+// look finds out all about one server. Of one that listens nowhere, as far as that can be seen, it returns none, and that it may do so later: it
+// is the child of one that has ended, or has just begun.
+func (s *Scanner) look(st proc.Stat, program string) (found *Server, again bool) {
 	args := proc.CommandLine([]byte(s.text(st.PID, "cmdline")))
 	its, err := openJail(s.path(st.PID, "root"))
 	defer its.close()
 	setup := daemon.Read(program, args, daemon.Look{File: its.file, Glob: its.glob})
 	if setup == nil {
-		return nil
+		return nil, false
 	}
 	if err != nil {
 		setup.Doubts = append(setup.Doubts, "its files cannot be looked at without root: its configuration is not known")
@@ -141,9 +146,11 @@ func (s *Scanner) look(st proc.Stat, program string) *Server {
 		Unit: proc.Unit(s.text(st.PID, "cgroup")),
 	}
 	v.Apart.Net = s.apart(st.PID, "ns/net")
-	s.listens(v)
+	if seen := s.listens(v); seen && len(v.Listens) == 0 {
+		return nil, true
+	}
 	s.places(v)
-	return v
+	return v, len(v.Listens) == 0
 }
 
 // apart reports whether a process is in another namespace than we.
@@ -153,12 +160,16 @@ func (s *Scanner) apart(pid int32, name string) bool {
 	return err == nil && err2 == nil && theirs != ours
 }
 
-// listens finds the sockets on which the server waits, in its own network.
-func (s *Scanner) listens(v *Server) {
+// listens finds the sockets on which the server waits, in its own network. It reports whether they could be looked at.
+func (s *Scanner) listens(v *Server) bool {
 	held := map[string]bool{}
-	fds, _ := filepath.Glob(s.path(v.PID, "fd") + "/*")
+	dir := s.path(v.PID, "fd")
+	fds, err := os.ReadDir(dir)
+	if err != nil {
+		return false
+	}
 	for _, fd := range fds {
-		if to, err := os.Readlink(fd); err == nil && strings.HasPrefix(to, "socket:[") {
+		if to, err := os.Readlink(filepath.Join(dir, fd.Name())); err == nil && strings.HasPrefix(to, "socket:[") {
 			held[to] = true
 		}
 	}
@@ -180,6 +191,7 @@ func (s *Scanner) listens(v *Server) {
 	if len(v.Listens) > 0 && !slices.ContainsFunc(v.Listens, func(a netip.AddrPort) bool { return a.Port() == v.Port }) {
 		v.Port = v.Listens[0].Port()
 	}
+	return true
 }
 
 // places finds roots and logs as we can reach them.
