@@ -34,6 +34,7 @@ var arrows = [...]struct{ from, to string }{
 	{"cmd/tallyman/watch", "source/logs"},
 	{"cmd/tallyman/watch", "source/logs/format"},
 	{"cmd/tallyman/watch", "source/servers"},
+	{"cmd/tallyman/watch", "source/servers/daemon"},
 	{"cmd/tallyman/watch", "source/wire"},
 	{"source/wire/*", "source/wire/details"},
 	{"source/wire/*", "source/wire/digest"},
