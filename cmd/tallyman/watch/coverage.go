@@ -194,7 +194,8 @@ func wouldWire(cfg Config) Witness {
 	case cfg.NoWire:
 		w.State, w.Text = Off, "switched off by watch.wire"
 	case err != nil:
-		w.State, w.Text, w.More = failure(fmt.Errorf("%w: %w", wire.ErrNotAllowed, err))
+		w.State = Failed
+		w.Text, w.More = failure(fmt.Errorf("%w: %w", wire.ErrNotAllowed, err))
 	}
 	if err == nil {
 		_ = unix.Close(fd)
@@ -209,7 +210,8 @@ func wouldFiles(cfg Config, p *plan) Witness {
 	}
 	a, err := files.Probe(files.Defaults(cfg.Host, p.roots...))
 	if err != nil {
-		w.State, w.Text, w.More = failure(err)
+		w.State = Failed
+		w.Text, w.More = failure(err)
 		return w
 	}
 	if w.State, w.Text, w.More = Live, a.Says, a.Remedy; !a.Who {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -144,7 +145,8 @@ func (p *post) set(w *work, err error) {
 	p.now = Witness{Name: p.name, State: Starting, Since: time.Now().UTC().Truncate(time.Millisecond)}
 	switch {
 	case err != nil:
-		p.now.State, p.now.Text, p.now.More = failure(err)
+		p.now.State = Failed
+		p.now.Text, p.now.More = failure(err)
 	case w == nil:
 		p.now.State = Off
 		p.now.Text = p.nothing()
@@ -166,18 +168,20 @@ func (p *post) fail(err error) {
 		err = errors.New("it ended without a reason")
 	}
 	p.failed = err
-	p.now.State, p.now.Text, p.now.More = failure(err)
+	p.now.State = Failed
+	p.now.Text, p.now.More = failure(err)
 	if p.told != err.Error() { // it is tried again and again
 		p.told = err.Error()
 		p.watch.cfg.Log.Warn("a witness does not see", "witness", p.name, "err", err)
 	}
 }
 
-func failure(err error) (State, string, string) {
+// failure says why a witness does not see, and what to do.
+func failure(err error) (text, more string) {
 	if errors.Is(err, wire.ErrNotAllowed) {
-		return Failed, "the wire may not be opened", "run it as root, or setcap cap_net_raw+ep on the program"
+		return "the wire may not be opened", "run it as root, or setcap cap_net_raw+ep on the program"
 	}
-	return Failed, err.Error(), ""
+	return err.Error(), ""
 }
 
 // nothing says why a witness has nothing to do.
@@ -236,7 +240,7 @@ func (w *Watch) openWire(p *plan, _ time.Time) (*work, error) {
 func numbers(list []uint16) string {
 	var out []string
 	for _, n := range list {
-		out = append(out, fmt.Sprint(n))
+		out = append(out, strconv.Itoa(int(n)))
 	}
 	return strings.Join(out, " ")
 }

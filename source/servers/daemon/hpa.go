@@ -38,10 +38,10 @@ func hpa(args []string, _ Look) *Setup {
 		s.doubt("its command line names no folder: which files it may serve is not known")
 	}
 	s.Tells = Tells{Requests: verbose >= 1, Refusals: verbose >= 2}
-	switch {
-	case verbose == 0:
+	switch verbose {
+	case 0:
 		s.advise("tftpd-hpa runs without -vv: requests and refusals are unseen in its log; add -vv to TFTP_OPTIONS in /etc/default/tftpd-hpa and restart it")
-	case verbose == 1:
+	case 1:
 		s.advise("tftpd-hpa runs with -v alone: refusals are unseen in its log; add -vv to TFTP_OPTIONS in /etc/default/tftpd-hpa and restart it")
 	}
 	return s
