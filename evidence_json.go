@@ -160,7 +160,7 @@ func (e *Evidence) Says() string {
 	case KindOpened:
 		if e.Witness == "files" {
 			b.WriteString("opened " + quoted(e.Path))
-		} else if e.Op == OpPut || e.Op == OpAppend {
+		} else if e.Witness == "server" && (e.Op == OpPut || e.Op == OpAppend) {
 			b.WriteString("receiving under a temporary name for " + quoted(e.Path))
 		} else {
 			b.WriteString("opened " + quoted(cmp.Or(e.Path, e.Name)))

@@ -1,6 +1,7 @@
 package tallyman
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -104,7 +105,11 @@ func (t *Transfer) Sentence() string {
 		}
 		b.WriteString(")")
 	}
-	if why := r.Because(); why != "" && t.Judgement.Verdict != Probe {
+	why := r.Because()
+	if by := t.Judgement.For; r == Stored && len(by) > 0 && !slices.Contains(by, "server") {
+		why = "the last block was acknowledged, and the file was as long as what came when it was closed" // nobody saw it synced
+	}
+	if why != "" && t.Judgement.Verdict != Probe {
 		b.WriteString(": " + why)
 	}
 	if said := t.said(); said != "" {

@@ -25,6 +25,11 @@ func (p *complaints) check(c *Config) {
 	case web.CertFile != "" && web.TLS == "off":
 		p.add(at("web.tls"), "web.tls", "off, but web.cert_file is set: remove one of the two")
 	}
+	if wire := c.Watch.Wire; len(wire) == 0 {
+		p.add(at("watch.wire"), "watch.wire", "the list is empty: write auto, off, or interfaces")
+	} else if len(wire) > 1 && (slices.Contains(wire, "auto") || slices.Contains(wire, "off")) {
+		p.add(at("watch.wire"), "watch.wire", "auto or off stands beside other words that then mean nothing: remove it or them")
+	}
 	if allow := c.Serve.TFTP.Allow; len(allow) == 0 {
 		p.add(at("serve.tftp.allow"), "serve.tftp.allow", "the list is empty, nobody could ask: write private, any, or networks")
 	} else if len(allow) > 1 && slices.Contains(allow, "any") {

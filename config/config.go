@@ -28,6 +28,8 @@ type Config struct {
 	JSONL JSONL `yaml:"jsonl"`
 	// Our own servers.
 	Serve Serve `yaml:"serve"`
+	// What tallyman watch looks at: the servers of other makers on this machine.
+	Watch Watch `yaml:"watch"`
 	// How long running transfers may go on after the order to stop. New ones are refused meanwhile.
 	Drain Duration `yaml:"drain" min:"0s" max:"1h"`
 
@@ -94,6 +96,14 @@ type Serve struct {
 	TFTP TFTP `yaml:"tftp"`
 }
 
+// Watch is what is looked at of the servers of other makers.
+type Watch struct {
+	// Servers of other makers on this machine: auto finds them, none looks for none, so that only the folders of the command line are watched.
+	Servers string `yaml:"servers" words:"auto none"`
+	// Interfaces whose packets are read: auto is all, off is none, else {interfaces: [eth0]} or a list of names.
+	Wire Wire `yaml:"wire" eg:"{interfaces: [eth0]}" inner:"interfaces"`
+}
+
 // TFTP is the TFTP server.
 type TFTP struct {
 	// The address of the request port. Empty switches the server off, port 0 picks one.
@@ -138,6 +148,7 @@ func Defaults() Config {
 			Listen: ":69", Read: true, Write: "keep", Kept: 30, Allow: Allow{"private"}, MaxSize: 4 << 30,
 			MinFree: Free{Bytes: 256 << 20}, GiveUp: Duration(time.Minute), Map: "none", MaxWindowBytes: 96 << 10,
 		}},
+		Watch: Watch{Servers: "auto", Wire: Wire{"auto"}},
 		Drain: Duration(30 * time.Second),
 	}
 }

@@ -45,6 +45,7 @@ func (r *reader) environment(env []string) {
 
 func laterName(env string) string {
 	for _, path := range later {
+		path = strings.TrimSuffix(path, ".*")
 		if env == EnvName(path) || strings.HasPrefix(env, EnvName(path)+"_") {
 			return path
 		}

@@ -23,6 +23,7 @@ type key struct {
 	min     string
 	max     string
 	example string
+	inner   string // of a list: the one member of a section that may stand for it
 	live    bool
 	list    bool
 }
@@ -45,6 +46,7 @@ func keysOf(t reflect.Type, prefix string, at []int) []key {
 			name: name, path: prefix + name, at: append(slices.Clone(at), i), typ: f.Type,
 			words: strings.Fields(f.Tag.Get("words")), min: f.Tag.Get("min"), max: f.Tag.Get("max"),
 			example: f.Tag.Get("eg"), live: f.Tag.Get("live") == "yes", list: f.Type.Kind() == reflect.Slice,
+			inner: f.Tag.Get("inner"),
 		}
 		if section(f.Type) {
 			k.members = keysOf(f.Type, k.path+".", k.at)

@@ -54,7 +54,14 @@ func (k *key) form() *jsonschema.Schema {
 		return &jsonschema.Schema{Type: "integer", Minimum: json.Number(k.min), Maximum: json.Number(k.max)}
 	case k.list:
 		word := &jsonschema.Schema{Type: "string"}
-		return &jsonschema.Schema{OneOf: []*jsonschema.Schema{word, {Type: "array", Items: word}}}
+		array := &jsonschema.Schema{Type: "array", Items: word}
+		all := []*jsonschema.Schema{word, array}
+		if k.inner != "" {
+			within := jsonschema.NewProperties()
+			within.Set(k.inner, array)
+			all = append(all, &jsonschema.Schema{Type: "object", Properties: within, AdditionalProperties: jsonschema.FalseSchema, Required: []string{k.inner}})
+		}
+		return &jsonschema.Schema{OneOf: all}
 	case len(k.words) > 0:
 		s := &jsonschema.Schema{Type: "string"}
 		for _, w := range k.words {

@@ -255,3 +255,14 @@ func hostName(s string) bool {
 	}
 	return true
 }
+
+// Wire is a list of interfaces whose packets are read; auto means all, off none.
+type Wire []string
+
+// check refuses what is no name of an interface (Linux: at most 15 bytes without white space, slash or colon).
+func (Wire) check(word string) error {
+	if word == "" || len(word) > 15 || strings.ContainsAny(word, "/: \t\n") || word == "." || word == ".." {
+		return errors.New("is none of auto, off or the name of an interface such as eth0")
+	}
+	return nil
+}

@@ -70,6 +70,10 @@ func (r *reader) enter(k *key, n ast.Node) {
 
 // value reads a value that is no list.
 func (r *reader) value(k *key, n ast.Node) {
+	if _, ok := n.(*ast.MappingNode); ok && slices.Contains(later, k.path+".*") {
+		r.add(r.at(n), k.path, "a section here %s, write %s", notYet, k.eg())
+		return
+	}
 	text, ok := r.scalar(k, n)
 	if !ok {
 		return
@@ -91,6 +95,11 @@ func refusal(k *key, text string, err error) string {
 
 // words reads a list, or the one word that stands for a list of one.
 func (r *reader) words(k *key, n ast.Node) {
+	if section, ok := n.(*ast.MappingNode); ok && k.inner != "" && len(section.Values) == 1 {
+		if name, ok := section.Values[0].Key.(*ast.StringNode); ok && name.Value == k.inner {
+			n = section.Values[0].Value
+		}
+	}
 	nodes := []ast.Node{n}
 	if sequence, ok := n.(*ast.SequenceNode); ok {
 		nodes = sequence.Values

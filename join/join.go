@@ -453,11 +453,18 @@ func eventText(e *tallyman.Evidence) string {
 // Running returns the transfers of which no witness has yet said how they ended, as they are judged now.
 func (j *Join) Running() []*tallyman.Transfer {
 	var out []*tallyman.Transfer
+	done := map[*cluster]bool{}
 	for c := range j.open {
-		if c.up != nil {
+		member := c.up != nil
+		c = c.root()
+		if done[c] {
 			continue
 		}
 		t := c.transfer()
+		if member && t.Judgement.Verdict != tallyman.Active {
+			continue // a file is still open, and the end is known all the same
+		}
+		done[c] = true
 		t.ID, t.Rev = c.id, c.rev
 		for _, m := range c.members() {
 			if m.told {

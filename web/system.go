@@ -38,6 +38,31 @@ type Listener struct {
 	Try   string    `json:"try,omitempty"` // a command to paste, as in curl -T hello.txt tftp://10.20.0.5/
 }
 
+// Watched is a server of somebody else that is watched.
+type Watched struct {
+	Server  string    `json:"server"` // tftpd-hpa
+	Proto   string    `json:"proto"`
+	PID     int32     `json:"pid"`
+	Program string    `json:"program,omitempty"`
+	Unit    string    `json:"unit,omitempty"`
+	Since   time.Time `json:"since,omitzero"` // its start
+	Ended   bool      `json:"ended,omitempty"`
+	Addrs   []string  `json:"addrs,omitempty"` // where it listens
+	Roots   []string  `json:"roots,omitempty"`
+	Logs    []string  `json:"logs,omitempty"`
+	Proof   string    `json:"proof,omitempty"` // what all witnesses prove together
+	Doubts  []string  `json:"doubts,omitempty"`
+	Cover   []Cover   `json:"cover,omitempty"`
+}
+
+// Cover is what one witness can say of a server that is watched.
+type Cover struct {
+	Witness string `json:"witness"`
+	State   State  `json:"state"`
+	Proves  string `json:"proves"`
+	More    string `json:"more,omitempty"` // what would prove more
+}
+
 // Store is how spool or ledger are doing.
 type Store struct {
 	State State  `json:"state"`
@@ -54,6 +79,7 @@ type System struct {
 	UptimeS   int64            `json:"uptime_s"`
 	Witnesses []Witness        `json:"witnesses"`
 	Listeners []Listener       `json:"listeners"`
+	Watched   []Watched        `json:"watched,omitempty"`
 	Backlog   int64            `json:"backlog"` // evidence that is seen and not yet in the ledger
 	Spool     Store            `json:"spool"`
 	Ledger    Store            `json:"ledger"`
@@ -88,7 +114,11 @@ func (s *Server) getSystem(w http.ResponseWriter, _ *http.Request) error {
 }
 
 func (s *Server) getServices(w http.ResponseWriter, _ *http.Request) error {
-	writeJSON(w, http.StatusOK, map[string]any{"services": s.system().Listeners})
+	sys := s.system()
+	if sys.Watched == nil {
+		sys.Watched = []Watched{}
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"services": sys.Listeners, "watched": sys.Watched})
 	return nil
 }
 

@@ -137,7 +137,7 @@ func (p *program) manCommand() *cobra.Command {
 // otherCommands are all but those that read records.
 func (p *program) otherCommands() []*cobra.Command {
 	return []*cobra.Command{
-		p.serveCommand(), p.dropCommand(), p.demoCommand(), p.getCommand(), p.putCommand(), p.initCommand(), p.doctorCommand(), p.configCommand(),
+		p.serveCommand(), p.watchCommand(), p.dropCommand(), p.demoCommand(), p.getCommand(), p.putCommand(), p.initCommand(), p.doctorCommand(), p.configCommand(),
 		p.dbCommand(), p.stopCommand(), p.reloadCommand(), p.versionCommand(), p.manCommand(), p.replayCommand(),
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -14,6 +15,8 @@ import (
 
 	"tallyman"
 	"tallyman/client/api"
+	"tallyman/cmd/tallyman/watch"
+	"tallyman/config"
 	"tallyman/tree/reserved"
 	"tallyman/web"
 )
@@ -86,7 +89,8 @@ func (p *program) examine(cmd *cobra.Command, file string, args []string) []chec
 		all = append(all, checkPort(cmd.Context(), string(cfg.Serve.TFTP.Listen)))
 	}
 	all = append(all, checkBuffer(), checkFiles(), checkState(state))
-	return append(all, p.checkServer(cmd.Context(), state)...)
+	all = append(all, p.checkServer(cmd.Context(), state)...)
+	return append(all, p.checkWatched(cmd.Context(), state, cfg)...)
 }
 
 // checkServed looks for files in the root that cannot be served.
@@ -238,6 +242,55 @@ func (p *program) checkServer(ctx context.Context, state string) []check {
 	part("ledger", sys.Ledger.State, sys.Ledger.Text)
 	if lost := sys.Counters["pipe_evidence_lost_total"]; lost > 0 {
 		all = append(all, check{Name: "losses", Says: tallyman.Count(lost) + " pieces of evidence were lost since the start", Remedy: "tallyman events kind:gap says when and why"})
+	}
+	return all
+}
+
+// checkWatched is the coverage of the servers of other makers: as a running watch sees it, else as one would.
+func (p *program) checkWatched(ctx context.Context, state string, cfg config.Config) (all []check) {
+	var servers []web.Watched
+	runs := api.Answers(ctx, socketPath(state)) == nil
+	if runs {
+		a := askSocket(socketPath(state))
+		defer a.close()
+		var answer struct {
+			Watched []web.Watched `json:"watched"`
+		}
+		if err := a.Get(ctx, "services", nil, &answer); err != nil {
+			return []check{{Name: "watched", Says: err.Error(), Remedy: "look at its log"}}
+		}
+		servers = answer.Watched
+	} else {
+		c := watch.Config{Host: hostName(cfg), Servers: cfg.Watch.Servers != "none", Proc: "/proc", Log: slog.New(slog.DiscardHandler)}
+		c.Wire, c.NoWire = interfaces(cfg)
+		found, err := watch.Would(c)
+		if err != nil {
+			return []check{{Name: "watched", Says: err.Error(), Remedy: "mount /proc"}}
+		}
+		servers = coverage(found)
+		if len(servers) > 0 {
+			all = append(all, check{Name: "not watched", Fine: true, Says: howMany(len(servers), "server") + " of other makers run here: sudo tallyman watch would see what follows"})
+		}
+	}
+	for i := range servers {
+		s := &servers[i]
+		if s.Ended {
+			continue
+		}
+		name := fmt.Sprintf("%s[%d]", s.Server, s.PID)
+		says := s.Proof
+		if len(s.Roots) > 0 {
+			says = escaped(s.Roots) + ": " + says
+		}
+		all = append(all, check{Name: name, Fine: true, Says: says})
+		for _, c := range s.Cover {
+			all = append(all, check{
+				Name: "  " + c.Witness, Fine: !runs || c.State == web.Live || c.State == web.Off, Says: string(c.State) + ": " + tallyman.Escape(c.Proves), Remedy: c.More,
+			})
+		}
+		for _, d := range s.Doubts {
+			all = append(all, check{Name: "  not known", Fine: true, Says: tallyman.Escape(d)})
+		}
 	}
 	return all
 }

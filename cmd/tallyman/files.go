@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -163,6 +164,9 @@ func (u *servedUpload) Write(p []byte) (int, error) {
 // orphan looks at a transfer that was running when the program died. An upload whose file stands under its final name had been renamed, but its end
 // is not on record; anything else ended with the server.
 func orphan(host string, t *tallyman.Transfer, now time.Time) tallyman.Evidence {
+	if e, foreign := unwatched(t, now); foreign {
+		return e
+	}
 	e := tallyman.Unknown()
 	e.Time, e.Host, e.Witness, e.Kind = tallyman.Clean(now), host, "server", tallyman.KindClosed
 	e.Reason, e.Err = tallyman.ServerGone, "found at the next start"
@@ -181,4 +185,26 @@ func orphan(host string, t *tallyman.Transfer, now time.Time) tallyman.Evidence 
 		}
 	}
 	return e
+}
+
+// unwatched ends a transfer of somebody else's server that ran when nobody looked any more: that server lived on, and how it went is not known. The
+// witness who would have seen the end says so. It reports false for transfers of our own server.
+func unwatched(t *tallyman.Transfer, now time.Time) (e tallyman.Evidence, foreign bool) {
+	rank := func(v *tallyman.Evidence) int {
+		return slices.Index([]string{"log", "files", "wire", "server"}, v.Witness)
+	}
+	var last *tallyman.Evidence
+	for i := range t.Evidence {
+		if v := &t.Evidence[i]; last == nil || rank(v) >= rank(last) {
+			last = v
+		}
+	}
+	if last == nil || rank(last) < 0 || last.Witness == "server" {
+		return e, false
+	}
+	e = *last
+	e.ID, e.Raw, e.Digest, e.Details, e.Seen = tallyman.ID{}, "", "", "", time.Time{}
+	e.Time, e.Kind, e.Reason = tallyman.Clean(now), tallyman.KindClosed, tallyman.InGap
+	e.Size, e.Err = -1, "it ran when the program that watched it ended"
+	return e, true
 }

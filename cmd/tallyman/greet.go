@@ -32,6 +32,12 @@ func (h *house) greet(notes []string) {
 			fmt.Fprintf(w, "      IOS  copy running-config tftp://%s/\n", lanAddress())
 		}
 	}
+	h.greetPage()
+}
+
+// greetPage says where the page is, and what to type next.
+func (h *house) greetPage() {
+	w := h.p.stdout
 	if url := h.web.URL(); url != "" {
 		link := h.web.Link()
 		if link == "" {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"tallyman"
+	"tallyman/cmd/tallyman/watch"
 	"tallyman/config"
 	"tallyman/ledger/sqlite"
 	"tallyman/pipe"
@@ -40,6 +41,7 @@ type house struct {
 	pipe    *pipe.Pipe
 	web     *web.Server
 	sources []source
+	watched *watch.Watch // nil: nothing of other makers is watched
 	sinks   map[string]sink
 	started time.Time
 	hangup  chan os.Signal
@@ -224,7 +226,12 @@ func (h *house) ready(path string) error {
 		where["web"], where["web_url"] = h.web.Addr().String(), url
 	}
 	for _, s := range h.sources {
-		where[s.proto] = s.addr()
+		if s.served != nil {
+			where[s.proto] = s.addr()
+		}
+	}
+	if h.watched != nil {
+		where["watched"] = h.watchedNow()
 	}
 	b, err := json.Marshal(where)
 	if err == nil {

@@ -96,7 +96,7 @@ func (h *house) dropPrivileges(ready func() error) error {
 
 // servingUser is whom the process becomes, and false when it stays as it is.
 func (h *house) servingUser() (owner, bool, error) {
-	if os.Geteuid() != 0 || len(h.sources) == 0 {
+	if os.Geteuid() != 0 || len(h.sources) == 0 || h.watched != nil { // servers that start later are watched as root too
 		return owner{}, false, nil
 	}
 	to, err := ownerOf(h.cfg.Serve.User, h.sources[0].root)

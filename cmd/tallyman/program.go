@@ -109,7 +109,7 @@ func isUsage(err error) bool {
 	return false
 }
 
-// root builds the tree of commands. Help without a topic shows the eight to start with.
+// root builds the tree of commands. Help without a topic shows those to start with.
 func (p *program) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "tallyman",
@@ -119,6 +119,7 @@ func (p *program) root() *cobra.Command {
 Start with:
   tallyman demo                  a dozen transfers, good and bad, and what is proven about them
   tallyman serve ./share         serve a folder by TFTP, with a live page
+  tallyman watch                 watch the servers of other makers that run here (as root)
   tallyman drop                  a write-only TFTP drop box
   tallyman get tftp://HOST/FILE  fetch a file, with hash and verdict
   tallyman put FILE tftp://HOST/ send one

@@ -36,7 +36,7 @@ func (h *house) hint(t *tallyman.Transfer) string {
 		return ""
 	}
 	for i := range h.sources {
-		if s := &h.sources[i]; s.proto == t.Proto {
+		if s := &h.sources[i]; s.served != nil && s.proto == t.Proto {
 			if near := s.served.tree.Nearest(name); near != "" {
 				return "The nearest file is “" + tallyman.Escape(near) + "”."
 			}
@@ -76,14 +76,19 @@ func (h *house) system() web.System {
 	}
 	for i := range h.sources {
 		s := &h.sources[i]
+		maps.Copy(sys.Counters, s.counts())
+		if s.served == nil {
+			continue
+		}
 		l := web.Listener{
 			Proto: s.proto, Addr: s.addr(), Root: s.root, State: web.Live, Since: h.started.UTC().Truncate(time.Millisecond), Try: s.try("put"),
 		}
-		if s.served != nil {
-			l.Write = s.served.set.Load().write
-		}
+		l.Write = s.served.set.Load().write
 		sys.Listeners = append(sys.Listeners, l)
-		maps.Copy(sys.Counters, s.counts())
+	}
+	if h.watched != nil {
+		sys.Witnesses, sys.Watched = h.foreignWitnesses(text), h.watchedNow()
+		return sys
 	}
 	if len(h.sources) == 0 {
 		state, text = web.Off, "no server is switched on"
