@@ -73,7 +73,7 @@ func TestSecondEvidenceOfATransferCostsLittle(t *testing.T) {
 func TestDecoderReadsWhatIsReadOneByOne(t *testing.T) {
 	var d tallyman.Decoder
 	var kept, want []tallyman.Evidence
-	var b []byte // of all, so that a text which was not copied would change
+	var b []byte          // of all, so that a text which was not copied would change
 	for i := range 5000 { // more texts than a decoder keeps
 		e := sampleEvidence()
 		e.Name, e.Path = "file-"+strconv.Itoa(i%1500), strings.Repeat("p", i%600)

@@ -26,9 +26,9 @@ type Scan struct {
 	seed uint32
 	end  int64
 
-	buf  []byte // bytes of the file from off on, begun at buf[at]
-	at   int
-	off  int64
+	buf []byte // bytes of the file from off on, begun at buf[at]
+	at  int
+	off int64
 
 	seq      uint64 // the highest that any sound head named, whether its payload was whole or not
 	dirtFrom int64  // since that head: bytes that are neither zero nor entry
