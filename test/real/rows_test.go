@@ -77,11 +77,11 @@ func (s *stage) perform(rows []row, players []*player) {
 	if s.t.Failed() {
 		s.t.FailNow()
 	}
-	s.wait(func() string { return told(rows, players, s.evidence()) })
+	s.wait(func() string { return untold(rows, players, s.evidence()) })
 }
 
-// told says what is still missing of the evidence.
-func told(rows []row, players []*player, heard []tallyman.Evidence) string {
+// untold says what is still missing of the evidence.
+func untold(rows []row, players []*player, heard []tallyman.Evidence) string {
 	lines, log := 0, 0
 	ended := map[uint16]bool{}
 	closed := map[string]int{}
