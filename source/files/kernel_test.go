@@ -365,19 +365,19 @@ func TestWithoutRootItSaysWhatIsMissingAndWhatToDo(t *testing.T) {
 // On a file system that cannot be marked as a whole, folders are marked one by one.
 func TestOverlayIsWatchedFolderByFolder(t *testing.T) {
 	dir := folder(t)
-	for _, d := range []string{"lower", "upper", "work"} {
+	for _, d := range []string{"lower", "over"} {
 		if err := os.Mkdir(filepath.Join(dir, d), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	mountAt(t, "none", filepath.Join(dir, "work"), "tmpfs", 0) // an upper folder cannot lie on every file system
+	mountAt(t, "none", filepath.Join(dir, "over"), "tmpfs", 0) // an upper folder cannot lie on every file system
 	for _, d := range []string{"upper", "work"} {
-		if err := os.Mkdir(filepath.Join(dir, "work", d), 0o755); err != nil {
+		if err := os.Mkdir(filepath.Join(dir, "over", d), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
 	r := newRig(t, func(r *rig) {
-		data := fmt.Sprintf("lowerdir=%s/lower,upperdir=%s/work/upper,workdir=%s/work/work", dir, dir, dir)
+		data := fmt.Sprintf("lowerdir=%s/lower,upperdir=%s/over/upper,workdir=%s/over/work", dir, dir, dir)
 		mountWith(t, "overlay", r.root, "overlay", 0, data)
 	})
 	if r.w.Ability().Mode != files.Folders {
