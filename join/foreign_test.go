@@ -338,3 +338,23 @@ func TestLinesOfOneThreadAreOneRecord(t *testing.T) {
 		t.Errorf("%d records, the first %v", len(got), got[0].Judgement)
 	}
 }
+
+func TestLineWithoutANameBelongsToTheRequestOfItsProcess(t *testing.T) {
+	var s story
+	line := func(name string, change func(*tallyman.Evidence)) func(*tallyman.Evidence) {
+		return func(e *tallyman.Evidence) {
+			e.Witness, e.Proto, e.Proc, e.Peer, e.Name = "log", "tftp", tallyman.Proc{PID: 812}, netip.MustParseAddrPort("10.0.0.7:0"), name
+			e.Self = netip.AddrPort{}
+			change(e)
+		}
+	}
+	s.tell(0, tallyman.KindRequest, line("fw.bin", func(e *tallyman.Evidence) { e.Op, e.Began = tallyman.OpGet, t0 }))
+	s.tell(time.Millisecond, tallyman.KindRefusal, line("", func(e *tallyman.Evidence) { e.Op, e.Reason = tallyman.NoOp, tallyman.NotFound }))
+	for range 2 {
+		got := records(t, patient(), s.list)
+		if len(got) != 1 || got[0].Name != "fw.bin" || got[0].Judgement.Reason != tallyman.NotFound {
+			t.Errorf("%d records, the first %q %+v", len(got), got[0].Name, got[0].Judgement)
+		}
+		slices.Reverse(s.list)
+	}
+}

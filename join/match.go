@@ -16,6 +16,9 @@ import (
 //
 // The answer is a function of the set of evidence. A cluster that bears out another one becomes part of its record.
 
+// longest is how long the child of a server goes on: tftpd-hpa gives up after 63 s.
+const longest = 70 * time.Second
+
 // turns is how often the lanes are looked at before the rest waits for the next time. Two do: one for processes, one for names.
 const turns = 8
 
@@ -72,7 +75,9 @@ func (j *Join) matchProcess(in []*cluster) {
 	for _, l := range of(in, logRole) {
 		var best *cluster
 		if l.face.oneDeed {
-			best = answered(l, packets)
+			if best = answered(l, packets); best == nil && l.face.base == "" {
+				best = saidBefore(l, in)
+			}
 		}
 		if best != nil || l.byProcess {
 			j.bearOut(l, best, best != nil)
@@ -107,6 +112,20 @@ func answered(c *cluster, packets []*cluster) *cluster {
 		found = p
 	}
 	return found
+}
+
+// saidBefore finds the line of the request for a line of the same process that names none: the reader of the log was restarted in between.
+func saidBefore(l *cluster, in []*cluster) *cluster {
+	var last *cluster
+	for _, r := range of(in, logRole) {
+		if r == l || r.face.base == "" || !r.face.oneDeed || r.face.at.After(l.face.at) || l.face.at.Sub(r.face.at) > longest {
+			continue
+		}
+		if last == nil || before(last, r) {
+			last = r
+		}
+	}
+	return last
 }
 
 func nearestLine(f *cluster, lines []*cluster) *cluster {
