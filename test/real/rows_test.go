@@ -171,7 +171,6 @@ func again(list []tallyman.Evidence) []*tallyman.Transfer {
 }
 
 func TestEachRowOnTftpdHpaIsJudgedRight(t *testing.T) {
-	t.Parallel()
 	rows := hpaRows()
 	s, players := onHPA(t, 0, rows, func(r *row) string { return strings.ToLower(r.name) + ".bin" })
 	judged(t, rows, players, s.records(), "as it came")
@@ -179,7 +178,6 @@ func TestEachRowOnTftpdHpaIsJudgedRight(t *testing.T) {
 }
 
 func TestAllRowsOfOneClientAndOneNameAreJudgedRight(t *testing.T) {
-	t.Parallel()
 	rows := hpaRows()
 	s, players := onHPA(t, 1, rows, func(*row) string { return "x" })
 	judged(t, rows, players, s.records(), "as it came")
