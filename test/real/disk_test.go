@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -61,10 +62,27 @@ func (d *disk) cut() {
 // again is the disk after the next start of the machine: ext4 replays its journal.
 func (d *disk) again() {
 	d.t.Helper()
-	if err := unix.Unmount(d.at, 0); err != nil {
-		d.t.Fatalf("unmount: %v", err)
-	}
+	d.unmount()
 	d.mount()
+}
+
+// unmount waits until nobody looks at the disk: whoever goes through the processes of the machine, as a watcher of servers does, holds it for a moment.
+func (d *disk) unmount() {
+	d.t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	late := time.After(soon)
+	for {
+		err := unix.Unmount(d.at, 0)
+		if err == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-late:
+			d.t.Fatalf("unmount: %v", err)
+		}
+	}
 }
 
 func (d *disk) remount(option string) {

@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"golang.org/x/sys/unix"
 )
 
 func TestAFullDiskEndsAnUploadAndLeavesNothing(t *testing.T) {
@@ -164,9 +162,7 @@ func TestADiskThatTurnsReadOnlyInAnUploadEndsIt(t *testing.T) {
 		t.Errorf("the client was told %v, and the record says %+v", err, r)
 	}
 	s.stop()
-	if err := unix.Unmount(d.at, 0); err != nil {
-		t.Fatal(err)
-	}
+	d.unmount()
 	d.mount()
 	s.start()
 	defer s.stop()
