@@ -24,8 +24,11 @@ func (t *transfer) wide() bool { return t.grant.Window >= 2*gatherFrom }
 
 // gather makes use of the time that the rest of a window needs.
 func (l *loop) gather(t *transfer) {
-	if l.alone() && t.sink.Sum() >= gatherFrom*t.grant.BlockSize/2 {
-		return // which took about as long as a rest
+	if l.alone() {
+		if t.grant.Window-t.flight >= gatherFrom {
+			t.sink.Sum()
+		}
+		return
 	}
 	if t.flight > 0 && t.grant.Window-t.flight >= gatherFrom && l.windowed == l.active-l.settled {
 		l.gathering = true
@@ -52,6 +55,9 @@ func (l *loop) tooLarge(size int64) *Refusal {
 // pump hands the next job for an upload to a worker, and leaves the lane unread
 // while too much waits.
 func (l *loop) pump(t *transfer) {
+	if l.alone() {
+		t.sink.Sum()
+	}
 	if full := t.sink.Full(); full != t.paused && !t.ended {
 		t.paused = full
 		if full {

@@ -93,9 +93,7 @@ func (w *Workers) do(j *Job) error {
 		return nil
 	}
 	for _, p := range j.pieces {
-		if rest := p.bytes[p.summed:]; len(rest) > 0 { // else the hash is not ours
-			j.sum.Write(rest)
-		}
+		p.digest(j.sum)
 		if _, err := j.upload.Write(p.bytes); err != nil {
 			return err
 		}

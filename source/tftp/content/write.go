@@ -3,6 +3,7 @@ package content
 import (
 	"crypto/sha256"
 	"hash"
+	"slices"
 
 	"tallyman"
 	"tallyman/source/tftp/netascii"
@@ -10,12 +11,13 @@ import (
 
 const (
 	smallestChunk = 4 << 10
-	largestChunk  = 256 << 10
+	largestChunk  = 512 << 10
 	chunkWindows  = 8 // windows gathered before they are written, within these bounds
-	// chunksWaiting is how many full chunks of one upload may wait for a worker.
+	// chunksWaiting is how many full chunks of one upload may wait for a worker, two of the largest.
 	// Then Full asks not to bring more: the client's packets wait in the socket,
 	// and what does not fit there it sends again.
 	chunksWaiting = 4
+	bytesWaiting  = 2 * largestChunk
 )
 
 // Writing gathers what an upload brings: filled where packets arrive, emptied by
@@ -25,14 +27,15 @@ const (
 type Writing struct {
 	Upload Upload
 
-	sum     hash.Hash         // a worker's while behind, else of who calls
+	sum     hash.Hash         // a worker's while lent, else of who calls
 	decoder *netascii.Decoder // of netascii
 	chunk   []byte            // being filled
-	summed  int               // how much of it is digested; 0 while behind
-	behind  bool              // what came before chunk is not digested: a worker will do it
+	summed  int               // how much of it is digested; 0 while a full one is not
+	lent    bool              // a worker digests what it was given
 	size    int               // of a chunk
+	most    int               // chunks that may wait for a worker, and of spare ones
 	full    []piece           // waiting for a worker
-	spare   [][]byte          // written, to be filled again; at most chunksWaiting
+	spare   [][]byte          // written, to be filled again
 	bytes   int64             // taken, as they go into the file
 	busy    bool              // a worker has the Upload
 	last    bool              // all is in
@@ -45,10 +48,21 @@ type piece struct {
 	summed int
 }
 
+// digest digests the rest, and returns how many bytes.
+func (p *piece) digest(sum hash.Hash) int {
+	rest := p.bytes[p.summed:]
+	if len(rest) > 0 { // else the hash may be in other hands
+		sum.Write(rest)
+	}
+	p.summed = len(p.bytes)
+	return len(rest)
+}
+
 // NewWriting begins an upload whose client sends windows of so many bytes;
 // ascii says that they are netascii.
 func NewWriting(u Upload, ascii bool, window int) Writing {
-	w := Writing{Upload: u, sum: sha256.New(), size: min(max(chunkWindows*window, smallestChunk), largestChunk)}
+	size := min(max(chunkWindows*window, smallestChunk), largestChunk)
+	w := Writing{Upload: u, sum: sha256.New(), size: size, most: min(chunksWaiting, bytesWaiting/size)}
 	if ascii {
 		w.decoder = &netascii.Decoder{}
 	}
@@ -80,25 +94,27 @@ func (w *Writing) Take(payload []byte, last bool) {
 	w.bytes += int64(len(w.chunk) - before)
 	w.last = last
 	if len(w.chunk) >= w.size-len(payload) || last {
-		w.behind = w.behind || w.summed < len(w.chunk)
 		w.full = append(w.full, piece{w.chunk, w.summed})
 		w.chunk, w.summed = nil, 0
 	}
 }
 
-// Sum digests what was taken, unless a worker will, and returns how many bytes.
-func (w *Writing) Sum() int {
-	rest := w.chunk[w.summed:]
-	if w.behind || len(rest) == 0 {
+// Sum digests what was taken, unless a worker is at it, and returns how many bytes.
+func (w *Writing) Sum() (n int) {
+	if w.lent {
 		return 0
 	}
-	w.sum.Write(rest)
-	w.summed += len(rest)
-	return len(rest)
+	for i := range w.full {
+		n += w.full[i].digest(w.sum)
+	}
+	p := piece{w.chunk, w.summed}
+	n += p.digest(w.sum)
+	w.summed = p.summed
+	return n
 }
 
 // Full asks not to Take more for now.
-func (w *Writing) Full() bool { return len(w.full) >= chunksWaiting && !w.last && !w.drop }
+func (w *Writing) Full() bool { return len(w.full) >= w.most && !w.last && !w.drop }
 
 // Drop ends the upload: what is left to do is to remove it.
 func (w *Writing) Drop() { w.full, w.last, w.drop = nil, false, true }
@@ -117,18 +133,18 @@ func (w *Writing) Next(of any, closed func() *tallyman.Evidence) (Job, bool) {
 	case len(w.full) == 0:
 		return Job{}, false
 	}
+	w.lent = slices.ContainsFunc(w.full, func(p piece) bool { return p.summed < len(p.bytes) })
 	w.full, w.busy = nil, true
 	return j, true
 }
 
 // Back takes a job that a worker has done.
 func (w *Writing) Back(j *Job) {
-	w.busy = false
+	w.busy, w.lent = false, false
 	w.last = w.last && j.act != finishing
 	w.drop = w.drop && j.act != dropping
-	w.behind = w.behind && len(w.full) > 0 // what came meanwhile is not looked into
 	for _, p := range j.pieces {
-		if len(w.spare) < chunksWaiting {
+		if len(w.spare) < w.most {
 			w.spare = append(w.spare, p.bytes[:0])
 		}
 	}
