@@ -7,6 +7,8 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gopacket/gopacket/afpacket"
@@ -41,10 +43,36 @@ func LiveDefaults() LiveConfig {
 type Live struct {
 	cfg   LiveConfig
 	batch []tallyman.Evidence
+	ports atomic.Pointer[Ports] // to be looked at from the next packet on; nil: as before
+
+	mu   sync.Mutex
+	ring *ring // that is open; nil: none is
 }
 
 // NewLive returns a Live. It opens nothing.
 func NewLive(cfg LiveConfig) *Live { return &Live{cfg: cfg} }
+
+// Look has a Live that runs look at other ports from here on. It loses no packet and forgets no transfer: the ring stays, and the kernel changes the filter
+// of a socket from one packet to the next (SO_ATTACH_FILTER, socket(7)). When it fails, all stays as it was. Any goroutine may call it.
+func (l *Live) Look(p Ports) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ring == nil {
+		return errors.New("look at other ports: no packets are captured now")
+	}
+	if err := l.ring.attach(l.cfg.Analyzer.SkipPorts, l.cfg.Interfaces, p); err != nil {
+		return fmt.Errorf("look at other ports: %w", err)
+	}
+	l.ports.Store(&p)
+	return nil
+}
+
+// hold makes the ring known to Look; nil takes it away.
+func (l *Live) hold(r *ring) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ring = r
+}
 
 // ErrNotAllowed is wrapped by the error of Run when the process may not capture.
 var ErrNotAllowed = errors.New("capturing packets needs root or CAP_NET_RAW (setcap cap_net_raw+ep)")
@@ -69,6 +97,8 @@ func (l *Live) Run(ctx context.Context, to tallyman.Recorder) error {
 		return fmt.Errorf("capture packets: %w", err)
 	}
 	defer r.Close()
+	l.hold(r)
+	defer l.hold(nil)
 	pool := digest.NewPool()
 	go pool.Run()
 	defer pool.Close()
@@ -91,6 +121,9 @@ func (l *Live) Run(ctx context.Context, to tallyman.Recorder) error {
 	for ctx.Err() == nil {
 		data, ci, err := r.ZeroCopyReadPacketData()
 		drain() // a packet that an answer is in comes behind the note of who sent it
+		if l.ports.Load() != nil {
+			a.Look(*l.ports.Swap(nil))
+		}
 		switch {
 		case errors.Is(err, afpacket.ErrTimeout):
 			last = time.Now()
@@ -197,7 +230,6 @@ func (l *Live) open() (*ring, error) {
 		afpacket.SocketDgram, afpacket.TPacketVersion3, afpacket.OptBlockSize(blockSize), afpacket.OptFrameSize(frameSize), afpacket.OptNumBlocks(blocks),
 		afpacket.OptPollTimeout(pollFor), afpacket.OptBlockTimeout(retireFor),
 	}
-	c := filterConfig{skip: l.cfg.Analyzer.SkipPorts, control: l.cfg.Analyzer.FTPPorts, data: l.cfg.Data}
 	for _, name := range l.cfg.Interfaces {
 		if _, err := net.InterfaceByName(name); err != nil {
 			return nil, fmt.Errorf("interface %s: %w", name, err)
@@ -206,26 +238,6 @@ func (l *Live) open() (*ring, error) {
 	if len(l.cfg.Interfaces) == 1 {
 		options = append(options, afpacket.OptInterface(l.cfg.Interfaces[0]))
 	}
-	list, err := net.Interfaces()
-	if err != nil {
-		return nil, err
-	}
-	for _, i := range list {
-		if i.Flags&net.FlagLoopback != 0 {
-			c.loopback = uint32(i.Index)
-		}
-		if len(l.cfg.Interfaces) == 0 && above(i.Name) {
-			c.above = append(c.above, i.Index)
-		}
-	}
-	program, err := filter(c)
-	if err != nil {
-		return nil, err
-	}
-	raw, err := bpf.Assemble(program)
-	if err != nil {
-		return nil, fmt.Errorf("assemble the kernel filter: %w", err)
-	}
 	t, err := afpacket.NewTPacket(options...)
 	if err != nil {
 		if errors.Is(err, os.ErrPermission) {
@@ -233,14 +245,44 @@ func (l *Live) open() (*ring, error) {
 		}
 		return nil, err
 	}
-	if err := t.SetBPF(raw); err != nil {
+	r := &ring{TPacket: t}
+	if err := r.attach(l.cfg.Analyzer.SkipPorts, l.cfg.Interfaces, Ports{FTP: l.cfg.Analyzer.FTPPorts, Data: l.cfg.Data}); err != nil {
 		t.Close()
-		return nil, fmt.Errorf("attach the filter: %w", err)
+		return nil, err
 	}
 	// What came before the filter was there is unfiltered, and counted too.
 	if err := t.InitSocketStats(); err != nil {
 		t.Close()
 		return nil, fmt.Errorf("read the counters: %w", err)
 	}
-	return &ring{TPacket: t}, nil
+	return r, nil
+}
+
+// attach gives the ring the filter for the ports, in place of the one that it has.
+func (r *ring) attach(skip []uint16, interfaces []string, p Ports) error {
+	c := filterConfig{skip: skip, control: p.FTP, data: p.Data}
+	list, err := net.Interfaces()
+	if err != nil {
+		return err
+	}
+	for _, i := range list {
+		if i.Flags&net.FlagLoopback != 0 {
+			c.loopback = uint32(i.Index)
+		}
+		if len(interfaces) == 0 && above(i.Name) {
+			c.above = append(c.above, i.Index)
+		}
+	}
+	program, err := filter(c)
+	if err != nil {
+		return err
+	}
+	raw, err := bpf.Assemble(program)
+	if err != nil {
+		return fmt.Errorf("assemble the kernel filter: %w", err)
+	}
+	if err := r.SetBPF(raw); err != nil {
+		return fmt.Errorf("attach the filter: %w", err)
+	}
+	return nil
 }
