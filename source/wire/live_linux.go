@@ -107,6 +107,7 @@ func (l *Live) Run(ctx context.Context, to tallyman.Recorder) error {
 	collect := func(e tallyman.Evidence) { l.batch = append(l.batch, e) }
 	who, drain, closing := l.processes()
 	defer closing()
+	var missed uint64 // dials, as far as told
 	a := NewAnalyzer(cfg, func(e tallyman.Evidence) { who.sign(e, collect) })
 	if l.cfg.Ready != nil {
 		l.cfg.Ready()
@@ -141,6 +142,7 @@ func (l *Live) Run(ctx context.Context, to tallyman.Recorder) error {
 		if count++; count%1024 == 0 || err != nil {
 			if now := time.Now(); now.Sub(looked) >= time.Second || now.Before(looked) {
 				l.drops(a, r, looked, now)
+				missed = l.unnoted(a, who, missed, looked, now)
 				looked = now
 			}
 		}
@@ -149,6 +151,7 @@ func (l *Live) Run(ctx context.Context, to tallyman.Recorder) error {
 		}
 	}
 	l.drops(a, r, looked, time.Now())
+	l.unnoted(a, who, missed, looked, time.Now())
 	l.flush(to)
 	return nil
 }
@@ -158,7 +161,7 @@ const mostDials = 16384
 
 // processes begins to note which process turns a socket to whom.
 func (l *Live) processes() (who *takers, drain, closing func()) {
-	who = newTakers(mostDials)
+	who = newTakers(mostDials, l.cfg.Analyzer.SkipPorts)
 	if !l.cfg.Processes {
 		return who, func() {}, func() {}
 	}
@@ -169,7 +172,29 @@ func (l *Live) processes() (who *takers, drain, closing func()) {
 		}
 		return who, func() {}, func() {}
 	}
-	return who, func() { w.Drain(who.add) }, w.Close
+	var lost uint64
+	drain = func() {
+		var first time.Time // the ring was empty then: it had been drained before
+		w.Drain(func(d dial.Dial) {
+			if first.IsZero() {
+				first = d.At
+			}
+			who.add(d)
+		})
+		if n := w.Lost(); n != lost {
+			who.miss(first, time.Now(), n-lost)
+			lost = n
+		}
+	}
+	return who, drain, w.Close
+}
+
+// unnoted tells which dials were missed since it was last told. Packets were not, so no transfer is proven less: its log and files are found by order.
+func (l *Live) unnoted(a *Analyzer, who *takers, told uint64, from, to time.Time) uint64 {
+	if n := who.missed - told; n > 0 {
+		a.gap(from, to, int64(n), "which process turned a socket to whom was not noted: too many at once; no packet was lost")
+	}
+	return who.missed
 }
 
 // mostBatch bounds the evidence that waits to be recorded: at most 64 packets long, or until the ring is empty.

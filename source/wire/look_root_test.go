@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -72,6 +73,7 @@ func fetch(t *testing.T, server *net.UDPConn, name, content string) netip.AddrPo
 
 // Ports come to be watched while transfers run: each packet before, during and after is seen, and none is seen twice.
 func TestOtherPortsAreLookedAtWithoutLosingAPacket(t *testing.T) {
+	run := apart(t)
 	old, fresh := socket(t), socket(t)
 	control, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -83,13 +85,13 @@ func TestOtherPortsAreLookedAtWithoutLosingAPacket(t *testing.T) {
 	cfg.Ring = 4 << 20
 	ready := make(chan struct{})
 	cfg.Ready = func() { close(ready) }
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	live, got, done := NewLive(cfg), &ledger{changed: make(chan struct{}, 1)}, make(chan error, 1)
 	if live.Look(Ports{}) == nil {
 		t.Error("what does not run looks at other ports")
 	}
-	go func() { done <- live.Run(ctx, got) }()
+	go func() { done <- run(live, ctx, got) }()
 	select {
 	case <-ready:
 	case err := <-done:
@@ -202,4 +204,44 @@ func loginFails(t *testing.T, listener net.Listener) {
 	pass(server, client, "331 and the password")
 	pass(client, server, "PASS wrong")
 	pass(server, client, "530 no")
+}
+
+// More sockets are turned than the kernel has room to note: that is told, and no transfer is called blind for it.
+func TestDialsThatTheKernelCouldNotNoteAreAGap(t *testing.T) {
+	run := apart(t)
+	cfg := LiveDefaults()
+	ready := make(chan struct{})
+	cfg.Ready, cfg.Ring = func() { close(ready) }, 2<<20
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	got, done := &ledger{changed: make(chan struct{}, 1)}, make(chan error, 1)
+	go func() { done <- run(NewLive(cfg), ctx, got) }()
+	select {
+	case <-ready:
+	case err := <-done:
+		t.Fatal(err)
+	}
+	to := net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 50007}
+	for !got.has(tallyman.KindGap) {
+		if ctx.Err() != nil {
+			t.Fatal("no gap was told")
+		}
+		for range 20_000 { // in about a tenth of a second; without packets the notes are read twice a second
+			c, err := net.DialUDP("udp4", nil, &to)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Close()
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	_, gaps := got.ends()
+	for _, g := range gaps {
+		if g.Witness != "wire" || g.Moved <= 0 || !strings.Contains(g.Err, "which process") || g.Began.After(g.Time) {
+			t.Errorf("%+v", g)
+		}
+	}
 }
