@@ -25,6 +25,13 @@ type Config struct {
 	Bounds    Bounds
 }
 
+// Ports says which servers are looked at.
+type Ports struct {
+	TFTP []uint16 // on which they take requests
+	FTP  []uint16 // of control connections
+	Data bool     // live: count the bytes of TCP data connections
+}
+
 // Bounds is how much an Analyzer remembers. What does not fit is dropped, oldest first, and counted in a gap evidence.
 type Bounds struct {
 	Transfers int // TFTP transfers at once
@@ -109,6 +116,12 @@ func (a *Analyzer) Packet(f *Frame) {
 			a.tftp.Unreachable(p)
 		}
 	}
+}
+
+// Look has other ports looked at from the next packet on. What runs is followed on.
+func (a *Analyzer) Look(p Ports) {
+	a.tftp.Look(p.TFTP)
+	a.ftp.Look(p.FTP)
 }
 
 // Tick tells how late it is, by the clock of the packets: what has stalled ends.

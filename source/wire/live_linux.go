@@ -7,6 +7,8 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gopacket/gopacket/afpacket"
@@ -41,10 +43,36 @@ func LiveDefaults() LiveConfig {
 type Live struct {
 	cfg   LiveConfig
 	batch []tallyman.Evidence
+	ports atomic.Pointer[Ports] // to be looked at from the next packet on; nil: as before
+
+	mu   sync.Mutex
+	ring *ring // that is open; nil: none is
 }
 
 // NewLive returns a Live. It opens nothing.
 func NewLive(cfg LiveConfig) *Live { return &Live{cfg: cfg} }
+
+// Look has a Live that runs look at other ports from here on. It loses no packet and forgets no transfer: the ring stays, and the kernel changes the filter
+// of a socket from one packet to the next (SO_ATTACH_FILTER, socket(7)). When it fails, all stays as it was. Any goroutine may call it.
+func (l *Live) Look(p Ports) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ring == nil {
+		return errors.New("look at other ports: no packets are captured now")
+	}
+	if err := l.ring.attach(l.cfg.Analyzer.SkipPorts, l.cfg.Interfaces, p); err != nil {
+		return fmt.Errorf("look at other ports: %w", err)
+	}
+	l.ports.Store(&p)
+	return nil
+}
+
+// hold makes the ring known to Look; nil takes it away.
+func (l *Live) hold(r *ring) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ring = r
+}
 
 // ErrNotAllowed is wrapped by the error of Run when the process may not capture.
 var ErrNotAllowed = errors.New("capturing packets needs root or CAP_NET_RAW (setcap cap_net_raw+ep)")
@@ -69,6 +97,8 @@ func (l *Live) Run(ctx context.Context, to tallyman.Recorder) error {
 		return fmt.Errorf("capture packets: %w", err)
 	}
 	defer r.Close()
+	l.hold(r)
+	defer l.hold(nil)
 	pool := digest.NewPool()
 	go pool.Run()
 	defer pool.Close()
@@ -77,6 +107,7 @@ func (l *Live) Run(ctx context.Context, to tallyman.Recorder) error {
 	collect := func(e tallyman.Evidence) { l.batch = append(l.batch, e) }
 	who, drain, closing := l.processes()
 	defer closing()
+	var missed uint64 // dials, as far as told
 	a := NewAnalyzer(cfg, func(e tallyman.Evidence) { who.sign(e, collect) })
 	if l.cfg.Ready != nil {
 		l.cfg.Ready()
@@ -91,6 +122,9 @@ func (l *Live) Run(ctx context.Context, to tallyman.Recorder) error {
 	for ctx.Err() == nil {
 		data, ci, err := r.ZeroCopyReadPacketData()
 		drain() // a packet that an answer is in comes behind the note of who sent it
+		if l.ports.Load() != nil {
+			a.Look(*l.ports.Swap(nil))
+		}
 		switch {
 		case errors.Is(err, afpacket.ErrTimeout):
 			last = time.Now()
@@ -108,6 +142,7 @@ func (l *Live) Run(ctx context.Context, to tallyman.Recorder) error {
 		if count++; count%1024 == 0 || err != nil {
 			if now := time.Now(); now.Sub(looked) >= time.Second || now.Before(looked) {
 				l.drops(a, r, looked, now)
+				missed = l.unnoted(a, who, missed, looked, now)
 				looked = now
 			}
 		}
@@ -116,6 +151,7 @@ func (l *Live) Run(ctx context.Context, to tallyman.Recorder) error {
 		}
 	}
 	l.drops(a, r, looked, time.Now())
+	l.unnoted(a, who, missed, looked, time.Now())
 	l.flush(to)
 	return nil
 }
@@ -125,7 +161,7 @@ const mostDials = 16384
 
 // processes begins to note which process turns a socket to whom.
 func (l *Live) processes() (who *takers, drain, closing func()) {
-	who = newTakers(mostDials)
+	who = newTakers(mostDials, l.cfg.Analyzer.SkipPorts)
 	if !l.cfg.Processes {
 		return who, func() {}, func() {}
 	}
@@ -136,7 +172,29 @@ func (l *Live) processes() (who *takers, drain, closing func()) {
 		}
 		return who, func() {}, func() {}
 	}
-	return who, func() { w.Drain(who.add) }, w.Close
+	var lost uint64
+	drain = func() {
+		var first time.Time // the ring was empty then: it had been drained before
+		w.Drain(func(d dial.Dial) {
+			if first.IsZero() {
+				first = d.At
+			}
+			who.add(d)
+		})
+		if n := w.Lost(); n != lost {
+			who.miss(first, time.Now(), n-lost)
+			lost = n
+		}
+	}
+	return who, drain, w.Close
+}
+
+// unnoted tells which dials were missed since it was last told. Packets were not, so no transfer is proven less: its log and files are found by order.
+func (l *Live) unnoted(a *Analyzer, who *takers, told uint64, from, to time.Time) uint64 {
+	if n := who.missed - told; n > 0 {
+		a.gap(from, to, int64(n), "which process turned a socket to whom was not noted: too many at once; no packet was lost")
+	}
+	return who.missed
 }
 
 // mostBatch bounds the evidence that waits to be recorded: at most 64 packets long, or until the ring is empty.
@@ -197,7 +255,6 @@ func (l *Live) open() (*ring, error) {
 		afpacket.SocketDgram, afpacket.TPacketVersion3, afpacket.OptBlockSize(blockSize), afpacket.OptFrameSize(frameSize), afpacket.OptNumBlocks(blocks),
 		afpacket.OptPollTimeout(pollFor), afpacket.OptBlockTimeout(retireFor),
 	}
-	c := filterConfig{skip: l.cfg.Analyzer.SkipPorts, control: l.cfg.Analyzer.FTPPorts, data: l.cfg.Data}
 	for _, name := range l.cfg.Interfaces {
 		if _, err := net.InterfaceByName(name); err != nil {
 			return nil, fmt.Errorf("interface %s: %w", name, err)
@@ -206,26 +263,6 @@ func (l *Live) open() (*ring, error) {
 	if len(l.cfg.Interfaces) == 1 {
 		options = append(options, afpacket.OptInterface(l.cfg.Interfaces[0]))
 	}
-	list, err := net.Interfaces()
-	if err != nil {
-		return nil, err
-	}
-	for _, i := range list {
-		if i.Flags&net.FlagLoopback != 0 {
-			c.loopback = uint32(i.Index)
-		}
-		if len(l.cfg.Interfaces) == 0 && above(i.Name) {
-			c.above = append(c.above, i.Index)
-		}
-	}
-	program, err := filter(c)
-	if err != nil {
-		return nil, err
-	}
-	raw, err := bpf.Assemble(program)
-	if err != nil {
-		return nil, fmt.Errorf("assemble the kernel filter: %w", err)
-	}
 	t, err := afpacket.NewTPacket(options...)
 	if err != nil {
 		if errors.Is(err, os.ErrPermission) {
@@ -233,14 +270,44 @@ func (l *Live) open() (*ring, error) {
 		}
 		return nil, err
 	}
-	if err := t.SetBPF(raw); err != nil {
+	r := &ring{TPacket: t}
+	if err := r.attach(l.cfg.Analyzer.SkipPorts, l.cfg.Interfaces, Ports{FTP: l.cfg.Analyzer.FTPPorts, Data: l.cfg.Data}); err != nil {
 		t.Close()
-		return nil, fmt.Errorf("attach the filter: %w", err)
+		return nil, err
 	}
 	// What came before the filter was there is unfiltered, and counted too.
 	if err := t.InitSocketStats(); err != nil {
 		t.Close()
 		return nil, fmt.Errorf("read the counters: %w", err)
 	}
-	return &ring{TPacket: t}, nil
+	return r, nil
+}
+
+// attach gives the ring the filter for the ports, in place of the one that it has.
+func (r *ring) attach(skip []uint16, interfaces []string, p Ports) error {
+	c := filterConfig{skip: skip, control: p.FTP, data: p.Data}
+	list, err := net.Interfaces()
+	if err != nil {
+		return err
+	}
+	for _, i := range list {
+		if i.Flags&net.FlagLoopback != 0 {
+			c.loopback = uint32(i.Index)
+		}
+		if len(interfaces) == 0 && above(i.Name) {
+			c.above = append(c.above, i.Index)
+		}
+	}
+	program, err := filter(c)
+	if err != nil {
+		return err
+	}
+	raw, err := bpf.Assemble(program)
+	if err != nil {
+		return fmt.Errorf("assemble the kernel filter: %w", err)
+	}
+	if err := r.SetBPF(raw); err != nil {
+		return fmt.Errorf("attach the filter: %w", err)
+	}
+	return nil
 }

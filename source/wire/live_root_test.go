@@ -52,6 +52,7 @@ func send(t *testing.T, from, to *net.UDPConn, payload string) {
 }
 
 func TestLoopbackIsSeenOnceAndBurstsAreCut(t *testing.T) {
+	run := apart(t)
 	client, request, answer := socket(t), socket(t), socket(t)
 	port := uint16(request.LocalAddr().(*net.UDPAddr).Port)
 	cfg := LiveDefaults()
@@ -63,7 +64,7 @@ func TestLoopbackIsSeenOnceAndBurstsAreCut(t *testing.T) {
 	defer cancel()
 	got := make(recorder, 16)
 	done := make(chan error, 1)
-	go func() { done <- NewLive(cfg).Run(ctx, got) }()
+	go func() { done <- run(NewLive(cfg), ctx, got) }()
 	select {
 	case <-ready:
 	case err := <-done:

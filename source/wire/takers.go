@@ -11,26 +11,57 @@ import (
 	"tallyman/source/wire/dial"
 )
 
-// takers remembers which processes turned a socket to whom, and says so in the evidence of the transfers that they took. It is pure.
+// takers remembers which processes turned a socket to whom, and says so in the evidence of the transfers that they took. Where a dial may be missing it names
+// nobody: the next one to the same client may be of its next transfer. It is pure.
 type takers struct {
-	most  int // dials that are remembered; when full, the oldest is forgotten, and its transfer is paired by order
+	most  int // dials that are remembered; when full, the older half is forgotten, and missed counts those that a transfer may still want
+	skip  []uint16
 	by    map[netip.AddrPort][]dial.Dial
-	order []netip.AddrPort // of the dials, oldest first; some are taken already
+	order []at // of the dials, oldest first; some are taken already
+
+	holes  []hole // when dials were missed, oldest first
+	missed uint64 // dials
 }
 
-func newTakers(most int) *takers { return &takers{most: most, by: map[netip.AddrPort][]dial.Dial{}} }
+// at is when a socket was turned to whom.
+type at struct {
+	to   netip.AddrPort
+	when time.Time
+}
+
+// hole is a stretch in which dials were missed.
+type hole struct{ from, to time.Time }
+
+const (
+	dialKept  = 70 * time.Second // a request that nobody answers is told after 65 s; nobody wants an older dial
+	mostHoles = 64               // when full, the two oldest become one
+)
+
+func newTakers(most int, skip []uint16) *takers {
+	return &takers{most: most, skip: skip, by: map[netip.AddrPort][]dial.Dial{}}
+}
 
 // add notes a dial.
 func (t *takers) add(d dial.Dial) {
+	if slices.Contains(t.skip, d.To.Port()) {
+		return // no transfer
+	}
 	if len(t.order) >= t.most {
-		half := len(t.order) / 2
-		for _, to := range t.order[:half] {
-			t.drop(to)
+		half := t.order[:(len(t.order)+1)/2]
+		wanted := 0
+		for _, o := range half {
+			t.drop(o.to)
+			if d.At.Sub(o.when) < dialKept {
+				wanted++
+			}
 		}
-		t.order = slices.Delete(t.order, 0, half)
+		if wanted > 0 {
+			t.miss(half[len(half)-wanted].when, half[len(half)-1].when, uint64(wanted))
+		}
+		t.order = slices.Delete(t.order, 0, len(half))
 	}
 	t.by[d.To] = append(t.by[d.To], d)
-	t.order = append(t.order, d.To)
+	t.order = append(t.order, at{d.To, d.At})
 }
 
 func (t *takers) drop(to netip.AddrPort) {
@@ -39,6 +70,26 @@ func (t *takers) drop(to netip.AddrPort) {
 	} else {
 		delete(t.by, to)
 	}
+}
+
+// miss notes that n dials between two times are not known.
+func (t *takers) miss(from, to time.Time, n uint64) {
+	t.missed += n
+	t.holes = slices.DeleteFunc(t.holes, func(h hole) bool { return to.Sub(h.to) > dialKept })
+	if n := len(t.holes); n > 0 && !from.After(t.holes[n-1].to) {
+		t.holes[n-1].to = to
+		return
+	}
+	if len(t.holes) >= mostHoles {
+		t.holes[1].from = t.holes[0].from
+		t.holes = t.holes[1:]
+	}
+	t.holes = append(t.holes, hole{from, to})
+}
+
+// holed reports whether a dial between two times may have been missed.
+func (t *takers) holed(from, to time.Time) bool {
+	return slices.ContainsFunc(t.holes, func(h hole) bool { return !h.to.Before(from) && !h.from.After(to) })
 }
 
 // sign names the process in the evidence of a transfer that it took. A request that was sent more than once may have been taken by several: each of the
@@ -50,13 +101,19 @@ func (t *takers) sign(e tallyman.Evidence, out func(tallyman.Evidence)) {
 	}
 	since := e.Began.Add(-dialSkew)
 	list := slices.DeleteFunc(slices.Clone(t.by[e.Peer]), func(d dial.Dial) bool { return d.At.Before(since) }) // of transfers before, from the same port
-	if len(list) == 0 {
+	answered := e.Time
+	if len(list) > 0 {
+		answered = list[0].At
+	}
+	if len(list) == 0 || t.holed(since, answered) {
 		out(e)
 		return
 	}
 	e.Proc.PID = list[0].PID
-	for _, d := range list[1:min(len(list), requests(&e))] {
-		out(repeat(&e, d))
+	if n := min(len(list), requests(&e)); !t.holed(since, list[n-1].At) {
+		for _, d := range list[1:n] {
+			out(repeat(&e, d))
+		}
 	}
 	out(e)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,10 +17,12 @@ import (
 	"tallyman/source/wire"
 )
 
-// work is a witness that runs. Run blocks; begun is closed when it sees.
+// work is a witness that runs. Run blocks; begun is closed when it sees. Look has it look at what the plan wants while it runs, and misses nothing; nil: it
+// must begin again for that.
 type work struct {
 	run   func(ctx context.Context, to tallyman.Recorder) error
 	begun <-chan struct{}
+	look  func(p *plan) error
 	close func()
 	count func(map[string]int64)
 	says  func() (state State, text, more string)
@@ -48,8 +51,8 @@ type post struct {
 // beginFor bounds how long the others wait for a witness to begin.
 const beginFor = 10 * time.Second
 
-// adapt makes the witness look at what the plan wants. It begins again when that has changed or when it has ended by itself, and tells the gap. It
-// reports whether anything changed.
+// adapt makes the witness look at what the plan wants. Where it cannot do that while it runs, and when it has ended by itself, it begins again and tells the
+// gap. It reports whether anything changed.
 func (p *post) adapt(ctx context.Context, to *plan, out tallyman.Recorder) bool {
 	want := p.want(to)
 	gone := p.gone()
@@ -57,6 +60,10 @@ func (p *post) adapt(ctx context.Context, to *plan, out tallyman.Recorder) bool 
 		return false
 	}
 	before := p.status()
+	if !gone && p.turned(to) {
+		p.at = want
+		return before.Text != p.status().Text
+	}
 	why := "it began again to look at more"
 	if gone {
 		why = "it had ended: " + p.status().Text
@@ -81,6 +88,22 @@ func (p *post) adapt(ctx context.Context, to *plan, out tallyman.Recorder) bool 
 		p.blind = since
 	}
 	return before.State != after.State || before.Text != after.Text
+}
+
+// turned reports whether the witness looks at what the plan wants without a break.
+func (p *post) turned(to *plan) bool {
+	p.mu.Lock()
+	w := p.work
+	p.mu.Unlock()
+	if w == nil || w.look == nil {
+		return false
+	}
+	if err := w.look(to); err != nil {
+		p.watch.cfg.Log.Warn("a witness begins again", "witness", p.name, "err", err)
+		return false
+	}
+	p.see()
+	return true
 }
 
 // begin opens the witness and waits until it sees.
@@ -223,16 +246,26 @@ func (w *Watch) openWire(p *plan, _ time.Time) (*work, error) {
 	}
 	c := wire.LiveDefaults()
 	c.Interfaces, c.Data = w.cfg.Wire, p.data
-	c.Analyzer.Host, c.Analyzer.TFTPPorts, c.Analyzer.FTPPorts, c.Analyzer.Flows = w.cfg.Host, p.tftp, p.ftp, false
+	c.Analyzer.Host, c.Analyzer.TFTPPorts, c.Analyzer.FTPPorts, c.Analyzer.Flows = w.cfg.Host, slices.Clone(p.tftp), slices.Clone(p.ftp), false
 	sees := make(chan struct{})
 	c.Ready = func() { close(sees) }
 	where := "all interfaces"
 	if len(w.cfg.Wire) > 0 {
 		where = strings.Join(w.cfg.Wire, ", ")
 	}
-	says := fmt.Sprintf("packets of %s, TFTP on %s, FTP on %s", where, numbers(p.tftp), numbers(p.ftp))
+	text := func(p *plan) string {
+		return fmt.Sprintf("packets of %s, TFTP on %s, FTP on %s", where, numbers(p.tftp), numbers(p.ftp))
+	}
+	live, says := wire.NewLive(c), text(p)
 	return &work{
-		run: wire.NewLive(c).Run, begun: sees,
+		run: live.Run, begun: sees,
+		look: func(p *plan) error {
+			if err := live.Look(wire.Ports{TFTP: slices.Clone(p.tftp), FTP: slices.Clone(p.ftp), Data: p.data}); err != nil {
+				return err
+			}
+			says = text(p)
+			return nil
+		},
 		says: func() (State, string, string) { return Live, says, "" },
 	}, nil
 }

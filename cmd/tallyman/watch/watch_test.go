@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -36,6 +37,9 @@ type actor struct {
 	opened  int
 	since   time.Time
 	open    int // at once
+	turns   bool
+	cannot  error
+	looked  []string
 }
 
 func (a *actor) post(w *Watch, name string, want func(*plan) string) *post {
@@ -46,8 +50,15 @@ func (a *actor) post(w *Watch, name string, want func(*plan) string) *post {
 		a.opened++
 		a.open++
 		a.since = since
+		var look func(*plan) error
+		if a.turns {
+			look = func(p *plan) error {
+				a.looked = append(a.looked, want(p))
+				return a.cannot
+			}
+		}
 		return &work{
-			begun: begun(), close: func() { a.open-- }, says: func() (State, string, string) { return Live, "", "" },
+			begun: begun(), look: look, close: func() { a.open-- }, says: func() (State, string, string) { return Live, "", "" },
 			run: func(ctx context.Context, _ tallyman.Recorder) error {
 				select {
 				case <-ctx.Done():
@@ -83,6 +94,26 @@ func TestAWitnessBeginsAgainOnlyWhenItIsToLookAtMore(t *testing.T) {
 		if a.open != 0 {
 			t.Error("it was not closed")
 		}
+	})
+}
+
+func TestAWitnessThatCanTurnLooksAtMoreWithoutAGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &actor{turns: true}
+		_, p, to := rig(a, time.Time{})
+		p.adapt(t.Context(), &plan{tftp: []uint16{69}}, to)
+		<-time.After(time.Second)
+		p.adapt(t.Context(), &plan{tftp: []uint16{69, 6969}}, to)
+		p.adapt(t.Context(), &plan{tftp: []uint16{69, 6969}}, to)
+		if a.opened != 1 || len(to.all) != 0 || !slices.Equal(a.looked, []string{"[69 6969] [] false"}) {
+			t.Errorf("opened %d times, looked at %q, told %+v", a.opened, a.looked, to.all)
+		}
+		a.cannot = errors.New("the kernel says no")
+		p.adapt(t.Context(), &plan{tftp: []uint16{69, 6970}}, to)
+		if a.opened != 2 || a.open != 1 || len(to.all) != 1 || to.all[0].Kind != tallyman.KindGap {
+			t.Errorf("it could not turn: opened %d times, told %+v", a.opened, to.all)
+		}
+		p.stop()
 	})
 }
 

@@ -8,5 +8,5 @@
 //
 // It promises that the program changes nothing and delays nobody: it copies 40 bytes and lets every call through, and it goes when the process that opened
 // it ends. It needs root, a mounted cgroup2 and Linux 6.10, where such a program may ask for the process; Open says which of it is missing. What the
-// ring has no room for is not told: then packets are paired by order, as without it.
+// ring has no room for is counted (Lost): packets of that time are paired by order, as without it.
 package dial

@@ -26,8 +26,10 @@ const (
 	storeW  = 0x63
 	storeDW = 0x7b // 64 bits to memory
 	storeI  = 0x7a // 64 bits, a constant
-	load64  = 0x18 // two instructions; with source 1 the constant is a map
+	load64  = 0x18 // two instructions; with source 1 the constant is a map, with source 2 the first value of one
+	addDW   = 0xdb // atomically, 64 bits in memory
 	jumpNE  = 0x55
+	jumpEQ  = 0x15
 	call    = 0x85
 	exit    = 0x95
 )
@@ -50,8 +52,8 @@ const (
 // entrySize is one entry: 16 bytes of address, the port in network order in 4, 4 that are 4 or 6, process and thread in 8, nanoseconds since boot in 8.
 const entrySize = 40
 
-// program copies where a datagram socket is turned to into the ring, and lets the call through.
-func program(ring int, six bool) []insn {
+// program copies where a datagram socket is turned to into the ring, counts what the ring has no room for, and lets the call through.
+func program(ring, lost int, six bool) []insn {
 	const r0, r1, r2, r3, r4, r6, r7, fp = 0, 1, 2, 3, 4, 6, 7, 10
 	regs := func(dst, src uint8) uint8 { return src<<4 | dst }
 	p := []insn{
@@ -79,6 +81,10 @@ func program(ring int, six bool) []insn {
 		insn{movImm, regs(r3, 0), 0, entrySize},
 		insn{movImm, regs(r4, 0), 0, 0},
 		insn{call, 0, 0, ringbufOutput},
+		insn{jumpEQ, regs(r0, 0), 4, 0}, // it was written
+		insn{load64, regs(r1, 2), 0, int32(lost)}, insn{},
+		insn{movImm, regs(r2, 0), 0, 1},
+		insn{addDW, regs(r1, r2), 0, 0},
 	)
 	p[2] = insn{jumpNE, regs(r2, 0), int16(len(p) - 3), unix.SOCK_DGRAM}
 	return append(p, insn{movImm, regs(r0, 0), 0, 1}, insn{exit, 0, 0, 0})
@@ -104,6 +110,11 @@ func words(list ...uint32) []byte {
 
 func newRing(size uint32) (int, error) {
 	return bpf(unix.BPF_MAP_CREATE, words(unix.BPF_MAP_TYPE_RINGBUF, 0, 0, size))
+}
+
+// newCounter makes one number of 64 bits that programs add to and we read from memory (BPF_MAP_TYPE_ARRAY, BPF_F_MMAPABLE).
+func newCounter() (int, error) {
+	return bpf(unix.BPF_MAP_CREATE, words(unix.BPF_MAP_TYPE_ARRAY, 4, 8, 1, unix.BPF_F_MMAPABLE))
 }
 
 // load has the kernel check the program and returns its descriptor.

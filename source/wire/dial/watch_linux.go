@@ -26,9 +26,10 @@ type Watch struct {
 	fds      []int
 	consumer []byte // how far we have read; ours to write
 	producer []byte // how far the kernel has written, and what, twice over so that no entry is cut
+	lost     []byte // how many dials the ring had no room for
 }
 
-// ringSize holds about 10,000 dials between two calls of Drain. What comes while it is full is not noted.
+// ringSize holds about 10,000 dials between two calls of Drain. What comes while it is full is counted, see Lost.
 const ringSize = 512 << 10
 
 // ErrNotHere is wrapped when this kernel or this place cannot tell processes.
@@ -65,8 +66,15 @@ func Open() (w *Watch, err error) {
 	if w.producer, err = unix.Mmap(ring, int64(page), page+2*ringSize, unix.PROT_READ, unix.MAP_SHARED); err != nil {
 		return w, fmt.Errorf("map the ring: %w", err)
 	}
+	lost, err := w.keep(newCounter())
+	if err != nil {
+		return w, fmt.Errorf("make the counter: %w", err)
+	}
+	if w.lost, err = unix.Mmap(lost, 0, page, unix.PROT_READ, unix.MAP_SHARED); err != nil {
+		return w, fmt.Errorf("map the counter: %w", err)
+	}
 	for six, attach := range []uint32{unix.BPF_CGROUP_INET4_CONNECT, unix.BPF_CGROUP_INET6_CONNECT} {
-		program, err := w.keep(load(program(ring, six == 1), attach))
+		program, err := w.keep(load(program(ring, lost, six == 1), attach))
 		if err != nil {
 			return w, err
 		}
@@ -110,6 +118,9 @@ func (w *Watch) Close() {
 	if w.producer != nil {
 		_ = unix.Munmap(w.producer)
 	}
+	if w.lost != nil {
+		_ = unix.Munmap(w.lost)
+	}
 	for _, fd := range w.fds {
 		_ = unix.Close(fd)
 	}
@@ -148,6 +159,11 @@ func (w *Watch) Drain(f func(Dial)) {
 		at += (size + headSize + 7) &^ 7
 		atomic.StoreUint64(read, at)
 	}
+}
+
+// Lost returns how many dials were not noted since Open, for want of room in the ring.
+func (w *Watch) Lost() uint64 {
+	return atomic.LoadUint64((*uint64)(unsafe.Pointer(unsafe.SliceData(w.lost))))
 }
 
 // bootTime is when the clock of the kernel was 0.

@@ -75,3 +75,36 @@ func TestRingGoesRoundAndKeepsNothingBack(t *testing.T) {
 		t.Errorf("%d of %d were told", told, asked)
 	}
 }
+
+func TestDialsThatTheRingHasNoRoomForAreCounted(t *testing.T) {
+	w, err := Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	asked := ringSize/(entrySize+headSize) + 1000
+	for _, network := range []string{"udp4", "udp6"} {
+		before := w.Lost()
+		to := net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 50006}
+		if network == "udp6" {
+			to.IP = net.IPv6loopback
+		}
+		for range asked {
+			c, err := net.DialUDP(network, nil, &to)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Close()
+		}
+		told := 0
+		lost := w.Lost() - before
+		w.Drain(func(d Dial) {
+			if d.PID == int32(os.Getpid()) && d.To.Port() == 50006 {
+				told++
+			}
+		})
+		if told+int(lost) < asked || lost < 1000 || lost > 2000 { // others turn sockets too, few
+			t.Errorf("%s: %d were turned, %d of them told, %d counted as lost", network, asked, told, lost)
+		}
+	}
+}

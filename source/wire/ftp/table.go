@@ -73,6 +73,9 @@ func New(cfg Config, out func(tallyman.Evidence)) *Table {
 // Open returns how many sessions are followed.
 func (t *Table) Open() int { return len(t.sessions) }
 
+// Look has control connections to these ports followed from here on; what runs is followed on.
+func (t *Table) Look(ports []uint16) { t.cfg.Ports = ports }
+
 // Packet takes a TCP packet and reports whether it belongs to a session.
 func (t *Table) Packet(p *frame.Packet) bool {
 	there, back := pair{p.Src, p.Dst}, pair{p.Dst, p.Src}

@@ -60,6 +60,9 @@ func New(cfg Config, out func(tallyman.Evidence)) *Table {
 // Open returns how many transfers run.
 func (t *Table) Open() int { return t.running }
 
+// Look has requests to these ports followed from here on; what runs is followed on.
+func (t *Table) Look(ports []uint16) { t.cfg.Ports = ports }
+
 // Packet takes a UDP packet and reports whether it belongs to a transfer.
 func (t *Table) Packet(p *frame.Packet) bool {
 	if slices.Contains(t.cfg.Ports, p.Dst.Port()) && t.request(p) {
