@@ -20,6 +20,7 @@ type commonLine struct {
 	code       int64
 	bytes      string
 	rest       string
+	twice      bool // the command may end earlier: a name holds a quote and a code
 }
 
 // commonEntry reads the stamp, wherever it stands, and checks the rest.
@@ -56,6 +57,7 @@ func commonEntry(raw string, c line.Clock) (Entry, commonLine, bool) {
 	if !cut {
 		return Entry{}, commonLine{}, false
 	}
+	_, _, l.twice = commandEnd(command + `" `)
 	l.verb, l.name, _ = strings.Cut(command, " ")
 	digits, tail, _ := strings.Cut(tail, " ")
 	if l.code, ok = number(digits); !ok {
@@ -110,8 +112,11 @@ func extendedLine(raw string, c line.Clock) (Entry, bool) {
 
 func (x extended) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
 	_, l, ok := commonEntry(e.Message, line.Clock{Zone: x.opt.Zone})
-	if !ok {
+	switch {
+	case !ok:
 		return out, refused(whyNotOwn)
+	case l.twice && l.rest != "": // %f repeats the name, so the last quote may be in there
+		return out, refused(whyAmbiguous)
 	}
 	v := e.say(tallyman.KindClosed, "ftp")
 	facts := append(l.fill(&v), fact{"code", l.code})

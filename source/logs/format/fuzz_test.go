@@ -114,9 +114,11 @@ func FuzzNames(f *testing.F) {
 		check("atftpd", "Fetching from 10.0.0.7 to "+name, func(e *tallyman.Evidence) string { return e.Name })
 		check("dnsmasq-tftp", "sent "+name+" to 10.0.0.7", func(e *tallyman.Evidence) string { return e.Path })
 		check("dnsmasq-tftp", "file "+name+" not found for 10.0.0.7", func(e *tallyman.Evidence) string { return e.Path })
-		check("vsftpd", `[u] OK UPLOAD: Client "10.0.0.7", "`+name+`", 5 bytes, 1.00Kbyte/sec`, func(e *tallyman.Evidence) string { return e.Path })
-		check("vsftpd", `[u] FTP command: Client "10.0.0.7", "STOR `+name+`"`, func(e *tallyman.Evidence) string { return e.Name })
-		check("pure-ftpd", `(u@10.0.0.7) [NOTICE] `+name+` uploaded  (5 bytes, 1.00KB/sec)`, func(e *tallyman.Evidence) string { return e.Path })
+		if !strings.Contains(name, `: Client "`) {
+			check("vsftpd", `[u] OK UPLOAD: Client "10.0.0.7", "`+name+`", 5 bytes, 1.00Kbyte/sec`, func(e *tallyman.Evidence) string { return e.Path })
+			check("vsftpd", `[u] FTP command: Client "10.0.0.7", "STOR `+name+`"`, func(e *tallyman.Evidence) string { return e.Name })
+		}
+		check("pure-ftpd", `(u@10.0.0.7) [NOTICE] /`+name+` uploaded  (5 bytes, 1.00KB/sec)`, func(e *tallyman.Evidence) string { return strings.TrimPrefix(e.Path, "/") })
 		check("sshd", "Invalid user "+name+" from 10.0.0.7 port 5", func(e *tallyman.Evidence) string { return e.User })
 	})
 }

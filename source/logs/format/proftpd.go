@@ -99,10 +99,12 @@ func proftpdUser(m string) (user, said string, ok bool) {
 	if !ok {
 		return "", "", false
 	}
+	last := -1
 	for _, end := range [...]string{": Login successful", ": no such user found", " (Login failed)", ": Limit access denies login"} {
-		if i := strings.LastIndex(rest, end); i >= 0 {
-			return rest[:i], strings.TrimLeft(rest[i:], ": "), true
-		}
+		last = max(last, strings.LastIndex(rest, end))
 	}
-	return "", "", false
+	if last < 0 {
+		return "", "", false
+	}
+	return rest[:last], strings.TrimLeft(rest[last:], ": "), true
 }

@@ -41,14 +41,14 @@ func (f *pureFTPd) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence,
 	switch {
 	case level == "DEBUG":
 		return f.command(e, &v, m, facts, out)
-	case strings.HasSuffix(m, " is now logged in"):
+	case level == "INFO" && strings.HasSuffix(m, " is now logged in"):
 		v.Kind, v.User = tallyman.KindLogin, strings.TrimSuffix(m, " is now logged in")
-	case strings.HasPrefix(m, "Anonymous user logged in"):
+	case level == "INFO" && strings.HasPrefix(m, "Anonymous user logged in"):
 		v.Kind, v.User = tallyman.KindLogin, "anonymous"
 	case strings.HasPrefix(m, "Authentication failed for user ["):
 		v.Kind, v.Reason, v.Err = tallyman.KindLoginFailed, tallyman.LoginFailed, "authentication failed"
 		v.User, _ = between(m, "Authentication failed for user [", "]")
-	case level == "NOTICE" && strings.HasSuffix(m, "KB/sec)"):
+	case level == "NOTICE" && strings.HasPrefix(m, "/") && strings.HasSuffix(m, "KB/sec)"): // a path is whole, so "Deleted x uploaded  (...)" is none
 		if !pureTransfer(&v, m) {
 			return out, refused(whyUnknown)
 		}

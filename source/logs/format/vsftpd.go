@@ -55,6 +55,9 @@ func (f *vsftpd) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, R
 	user := ""
 	if strings.HasPrefix(m, "[") {
 		var ok bool
+		if vsftpdReadings(m) > 1 {
+			return out, refused(whyAmbiguous)
+		}
 		if user, m, ok = strings.Cut(m[1:], "] "); !ok {
 			return out, refused(whyUnknown)
 		}
@@ -94,6 +97,29 @@ func (f *vsftpd) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, R
 		return f.reply(e, &v, text, ip, out)
 	}
 	return f.done(e, &v, what, rest, out)
+}
+
+// vsftpdSays is all that stands between the user and the client.
+var vsftpdSays = [...]string{
+	"CONNECT", "OK LOGIN", "FAIL LOGIN", "FTP command", "FTP response", "OK UPLOAD", "FAIL UPLOAD", "OK DOWNLOAD", "FAIL DOWNLOAD", "OK APPEND", "FAIL APPEND",
+	"OK MKDIR", "FAIL MKDIR", "OK RMDIR", "FAIL RMDIR", "OK DELETE", "FAIL DELETE", "OK RENAME", "FAIL RENAME", "OK CHMOD", "FAIL CHMOD",
+}
+
+// vsftpdReadings is in how many places of "[USER] OK LOGIN: Client "IP"..." the user may end. Who fails to log in has any name, a path holds any text, and
+// nothing is quoted: "u] OK LOGIN: Client "1.2.3.4"" is a name of a user.
+func vsftpdReadings(m string) (n int) {
+	for from := 0; ; {
+		i := strings.Index(m[from:], `] `)
+		if i < 0 {
+			return n
+		}
+		from += i + 2
+		for _, what := range vsftpdSays {
+			if rest, ok := strings.CutPrefix(m[from:], what); ok && strings.HasPrefix(rest, `: Client "`) {
+				n++
+			}
+		}
+	}
 }
 
 // command notes what a client asks; of transfers it is told.

@@ -7,12 +7,15 @@ import (
 
 // Decoder takes frames apart. It belongs to one goroutine: it reuses its memory.
 type Decoder struct {
-	Counts Counts
-	frags  fragments
+	Counts  Counts
+	frags   fragments
+	senders map[netip.Addr]sender
 }
 
 // NewDecoder returns a Decoder that keeps fragments within the limits.
-func NewDecoder(l Limits) *Decoder { return &Decoder{frags: newFragments(l)} }
+func NewDecoder(l Limits) *Decoder {
+	return &Decoder{frags: newFragments(l), senders: map[netip.Addr]sender{}}
+}
 
 // mostTags bounds the VLAN tags of one frame, mostHeaders the extension headers of one IPv6 packet.
 const (
@@ -139,6 +142,7 @@ type header struct {
 	offset   int // of a fragment
 	more     bool
 	fragment bool
+	routed   bool // by a list of addresses: the last of them is in the checksum, and not dst
 }
 
 // readIP4 returns header, payload and the payload's length on the wire. A total length of 0 is that of a packet too large for the
@@ -160,7 +164,25 @@ func readIP4(data []byte, length int) (h header, payload []byte, n int, ok bool)
 		id: uint32(binary.BigEndian.Uint16(data[4:])), offset: int(frag&0x1fff) * 8, more: frag&0x2000 != 0,
 	}
 	h.fragment = h.more || h.offset > 0
+	h.routed = ihl > 20 && sourceRoute(data[20:ihl])
 	return h, data[ihl:min(total, len(data))], total - ihl, true
+}
+
+// sourceRoute reports whether the options of an IPv4 header hold a loose or strict source route (RFC 791, section 3.1).
+func sourceRoute(options []byte) bool {
+	for len(options) > 1 && options[0] != 0 {
+		switch {
+		case options[0] == 131 || options[0] == 137:
+			return true
+		case options[0] == 1:
+			options = options[1:]
+		case options[1] < 2 || int(options[1]) > len(options):
+			return true // nobody knows
+		default:
+			options = options[options[1]:]
+		}
+	}
+	return false
 }
 
 func (d *Decoder) ip4(p *Packet, data []byte, length int) bool {
@@ -190,6 +212,7 @@ func readIP6(data []byte, length int) (h header, payload []byte, n int, ok bool)
 				return h, nil, 0, false
 			}
 			size = (int(payload[1]) + 1) * 8
+			h.routed = h.routed || h.proto == protoRouting
 		case protoAH:
 			if len(payload) < 8 {
 				return h, nil, 0, false
@@ -261,6 +284,10 @@ func (d *Decoder) udp(p *Packet, h *header, payload []byte, n int) bool {
 	if size < 8 {
 		return d.malformed()
 	}
+	if size <= len(payload) && d.damaged(h, payload[:size], 6) {
+		d.Counts.Damaged++
+		return false
+	}
 	p.Kind = UDP
 	p.Src = netip.AddrPortFrom(h.src, binary.BigEndian.Uint16(payload))
 	p.Dst = netip.AddrPortFrom(h.dst, binary.BigEndian.Uint16(payload[2:]))
@@ -275,6 +302,10 @@ func (d *Decoder) tcp(p *Packet, h *header, payload []byte, n int) bool {
 	size := int(payload[12]>>4) * 4
 	if size < 20 || size > n {
 		return d.malformed()
+	}
+	if n <= len(payload) && d.damaged(h, payload[:n], 16) {
+		d.Counts.Damaged++
+		return false
 	}
 	p.Kind = TCP
 	p.Src = netip.AddrPortFrom(h.src, binary.BigEndian.Uint16(payload))

@@ -3,8 +3,8 @@
 //	link layer (Ethernet, VLAN, cooked, raw, loopback) --> IPv4 or IPv6, fragments put together --> UDP, TCP, ICMP unreachable
 //
 // It promises to read nothing beyond the bytes it is given, to keep at most Limits of fragments, and never to join fragments that
-// contradict each other. Checksums are not verified: those of packets that a machine sends to itself, or hands to its network
-// card, are not yet set when they are captured. What a packet means it leaves to others. It is pure: the time arrives with the packet.
+// contradict each other. A packet with a wrong checksum is dropped and counted, unless its sender's network card may still have to set it.
+// What a packet means it leaves to others. It is pure: the time arrives with the packet.
 package frame
 
 import (
@@ -89,6 +89,7 @@ type Counts struct {
 	Frames    uint64 // all
 	Other     uint64 // neither UDP nor TCP nor unreachable: ARP, spanning tree, tunnels
 	Malformed uint64 // cut off or contradicting themselves
+	Damaged   uint64 // with a wrong checksum, of a sender who sets it right
 	Fragments uint64
 	Lost      uint64 // datagrams whose fragments never came together: evicted, too old, overlapping
 }

@@ -192,10 +192,10 @@ func (c *conn) over(t *Table, now time.Time) {
 	}
 }
 
-// whole reports whether every byte of the side was seen, up to its end.
+// whole reports whether every byte of the side was seen, up to its end, and none in two versions.
 func (c *conn) whole(i int) bool {
 	h := &c.half[i]
-	return (c.side[i].sum != nil || c.side[i].bytes == 0) && h.Whole && h.Fin && h.Missing == 0 && !c.side[i].cut && !c.side[i].tls
+	return h.Differ == 0 && h.Unsure == 0 && !h.TwoEnds && (c.side[i].sum != nil || c.side[i].bytes == 0) && h.Whole && h.Fin && h.Missing == 0 && !c.side[i].cut && !c.side[i].tls
 }
 
 // release gives back what is not summed.

@@ -127,6 +127,10 @@ func (x *transfer) details() string {
 	var d details.Builder
 	s, c := x.session, x.conn
 	d.Flag("aborted", x.aborted)
+	if c != nil {
+		d.Number("ambiguous_bytes", c.half[c.sender(x.op)].Differ)
+	}
+	d.Flag("ambiguous_dialogue", x.twofold)
 	if x.endpoint != nil {
 		d.Text("announced", x.endpoint.said.String())
 		if x.endpoint.bounce {
@@ -162,6 +166,9 @@ func (x *transfer) details() string {
 	d.Text("tls", version)
 	if x.kind != 0 {
 		d.Text("type", string(rune(x.kind)))
+	}
+	if c != nil {
+		d.Number("uncompared_bytes", c.half[c.sender(x.op)].Unsure)
 	}
 	return d.String()
 }

@@ -72,9 +72,12 @@ func (s *session) packet(t *Table, p *frame.Packet, fromClient bool) {
 	if !fromClient {
 		mine, other, take, takeOther = other, mine, takeOther, take
 	}
-	before, said := other.Acked, mine.Next
+	before, said, differ := other.Acked, mine.Next, mine.Differ
 	other.Acknowledge(p, takeOther)
 	mine.Segment(p, take)
+	if mine.Differ > differ {
+		s.twoVersions(fromClient)
+	}
 	if fromClient {
 		for _, x := range s.transfers {
 			x.acknowledged(before, s.server.Acked, s.client.Next > said, p)
@@ -168,6 +171,14 @@ func (s *session) missedCommands() {
 	s.unsure = true
 	for _, x := range s.transfers {
 		x.blurred = x.blurred || x.final == 0
+	}
+}
+
+// twoVersions: words came again, and others than before. Which of them were heard is not known: of nothing that waits, nor of what they may begin.
+func (s *session) twoVersions(fromClient bool) {
+	s.unsure = s.unsure || fromClient
+	for _, x := range s.transfers {
+		x.twofold = true
 	}
 }
 

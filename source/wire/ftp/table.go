@@ -15,7 +15,7 @@ import (
 type Config struct {
 	Host     string
 	Ports    []uint16         // of control connections
-	Sessions int              // how many are followed at once; when full, the one that was silent longest is dropped and counted
+	Sessions int              // how many are followed at once; when full, the one that is worth least is dropped and counted: see leastWorth
 	Hash     func() hash.Hash // of contents
 	Live     bool             // a data connection that was announced and not seen is a gap, not absent from a capture
 }
@@ -59,6 +59,7 @@ type Table struct {
 	conns     map[pair]*conn
 	endpoints map[netip.AddrPort]*endpoint
 	hidden    map[[2]netip.Addr]*session // sessions behind TLS, by client and server
+	fresh     []*session                 // those of which the client may have said nothing yet, oldest first; some are forgotten already
 	ticked    time.Time
 }
 
@@ -117,22 +118,51 @@ func (t *Table) session(k pair, p *frame.Packet) *session {
 	}
 	if len(t.sessions) >= t.cfg.Sessions {
 		t.Counts.Dropped++
-		t.drop(t.quietest(), "too many sessions at once")
+		t.drop(t.leastWorth(), "too many sessions at once")
 	}
 	t.Counts.Sessions++
 	s := newSession(k.from, k.to, p)
 	t.sessions[k] = s
+	if len(t.fresh) >= 2*t.cfg.Sessions {
+		t.fresh = slices.DeleteFunc(t.fresh, func(s *session) bool { return !t.speechless(s) })
+	}
+	t.fresh = append(t.fresh, s)
 	return s
 }
 
-func (t *Table) quietest() *session {
+// speechless reports whether the client of a session that is followed has said nothing: a half-open connection, or one that was opened for nothing.
+func (t *Table) speechless(s *session) bool {
+	return s.client.Next == 0 && t.sessions[pair{s.peer, s.self}] == s
+}
+
+// leastWorth is the session that goes first: the oldest whose client has said nothing, so that a flood of connections drives none out on which somebody
+// works; else the one that was silent longest, of those without a transfer if there are any.
+func (t *Table) leastWorth() *session {
+	for len(t.fresh) > 0 {
+		s := t.fresh[0]
+		t.fresh = t.fresh[1:]
+		if t.speechless(s) {
+			return s
+		}
+	}
 	var out *session
 	for _, s := range t.sessions {
-		if out == nil || s.last.Before(out.last) || s.last.Equal(out.last) && s.id < out.id {
+		if out == nil || s.worthLess(out) {
 			out = s
 		}
 	}
 	return out
+}
+
+func (s *session) worthLess(o *session) bool {
+	switch {
+	case (len(s.transfers) == 0) != (len(o.transfers) == 0):
+		return len(s.transfers) == 0
+	case !s.last.Equal(o.last):
+		return s.last.Before(o.last)
+	default:
+		return s.id < o.id
+	}
 }
 
 // drop ends what runs in a session that is no longer followed.

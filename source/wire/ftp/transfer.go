@@ -41,6 +41,7 @@ type transfer struct {
 	lostAt    time.Time
 	aborted   bool // ABOR was sent
 	blurred   bool // a part of the dialogue was missed
+	twofold   bool // a part of the dialogue came in two versions
 	blind     bool // packets were lost
 	told      bool
 	ended     bool
@@ -146,11 +147,13 @@ func (x *transfer) settle(t *Table, now time.Time) {
 	s := x.session
 	switch {
 	case x.ended:
-	case x.final >= 400 && !x.blurred:
+	case x.final >= 400 && !x.doubtful():
 		x.failed(t, now)
 	case x.lostBy != "" && (x.final != 0 || s.over()):
 		x.close(t, x.lostAt, tallyman.ControlLost, "the "+x.lostBy+" closed the control connection before the reply was acknowledged")
 	case x.final == 0:
+	case x.twofold:
+		x.close(t, now, tallyman.InGap, "ambiguous: a part of the dialogue came in two versions")
 	case x.blurred:
 		x.close(t, now, tallyman.InGap, "a part of the dialogue was not seen")
 	case x.finAcked:
@@ -206,6 +209,8 @@ func (x *transfer) withData(t *Table, now time.Time) {
 		x.close(t, now, tallyman.Bounce, "the data connection went to "+c.listener.String())
 	case c.side[0].tls || c.side[1].tls:
 		x.close(t, now, tallyman.ClosedUnproven, "the data connection is encrypted")
+	case h.TwoEnds:
+		x.close(t, now, tallyman.InGap, "ambiguous: the data connection came with two ends")
 	case !h.Confirmed():
 		x.close(t, now, tallyman.PartialRead, "the data connection was reset before its end was acknowledged")
 	case x.sizesDiffer():
@@ -253,11 +258,11 @@ func (x *transfer) giveUp(t *Table, now time.Time, why string) {
 	case x.ended:
 	case x.lostBy != "":
 		x.close(t, x.lostAt, tallyman.ControlLost, "the "+x.lostBy+" closed the control connection")
-	case x.acked && !x.lives && !x.upload() && !x.blurred && (x.conn == nil || x.conn.finished(x.conn.sender(x.op))):
+	case x.acked && !x.lives && !x.upload() && !x.doubtful() && (x.conn == nil || x.conn.finished(x.conn.sender(x.op))):
 		// A client that dies cuts an upload short, and its kernel may still acknowledge the reply. What it receives was sent whole.
 		x.lives = true
 		x.settle(t, now)
-	case x.blind || x.blurred || x.final == 0:
+	case x.blind || x.doubtful() || x.final == 0:
 		x.close(t, now, tallyman.InGap, why)
 	case !x.acked, !x.lives:
 		x.close(t, now, tallyman.ReplyUnacknowledged, why)
@@ -265,6 +270,9 @@ func (x *transfer) giveUp(t *Table, now time.Time, why string) {
 		x.close(t, now, tallyman.InGap, why+"; the end of the data connection was not seen")
 	}
 }
+
+// doubtful reports whether what was said of the transfer is not sure.
+func (x *transfer) doubtful() bool { return x.blurred || x.twofold }
 
 func (x *transfer) upload() bool { return x.op == tallyman.OpPut || x.op == tallyman.OpAppend }
 

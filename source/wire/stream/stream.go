@@ -2,11 +2,13 @@
 //
 //	segments --> Half --> bytes from offset 0, holes counted
 //
-// It promises offsets of 64 bits, so that sequence numbers may wrap; the first copy of a byte wins; what the receiver acknowledged and we
-// never saw is counted as missing; what waits for its turn is bounded. It is pure. What the bytes mean it leaves to others.
+// It promises offsets of 64 bits, so that sequence numbers may wrap; the first copy of a byte wins, and bytes that came in two versions before the
+// receiver acknowledged one of them are counted, since which one it took cannot be known; what the receiver acknowledged and we never saw is counted as
+// missing; what waits for its turn is bounded. It is pure. What the bytes mean it leaves to others.
 package stream
 
 import (
+	"bytes"
 	"slices"
 	"time"
 
@@ -19,6 +21,7 @@ const (
 	mostBytes    = 1 << 20
 	ahead        = 64 << 20               // a segment further ahead is none of this connection
 	patience     = 200 * time.Millisecond // how long after its acknowledgement a segment may still come
+	mostRecent   = 1 << 20                // bytes that were taken and not acknowledged; when more come, the oldest are forgotten, and Unsure counts
 )
 
 // Taker takes the next n bytes, of which data were captured. It must not keep data.
@@ -41,15 +44,20 @@ type Half struct {
 	Acked   int64 // up to where the receiver confirmed
 	Missing int64 // bytes that were never seen
 	Again   int64 // bytes that came again
+	Differ  int64 // bytes that came again with another content before they were acknowledged
+	Unsure  int64 // bytes that came again before they were acknowledged, and could not be compared any more
 	Fin     bool  // the FIN was reached, after all that went before
 	Reset   bool
 	FinSeen bool // a FIN came, perhaps before its turn
+	TwoEnds bool // there is more behind the FIN, or another one: where the stream ends is not known
 
 	base   uint32 // the sequence number of offset 0
 	finAt  int64
 	early  []segment
 	held   int64
 	holeAt time.Time // since when an acknowledged hole waits
+	recent []byte    // the last bytes that were taken, up to Next, as far as they are not acknowledged
+	forgot bool      // recent is not all of these
 }
 
 // Segment takes a segment of this direction.
@@ -83,8 +91,12 @@ func (h *Half) Segment(p *frame.Packet, take Taker) {
 	if at > h.Next+ahead || at < h.Next-1<<30 {
 		return
 	}
-	if p.Has(frame.FIN) && !h.FinSeen {
-		h.FinSeen, h.finAt = true, at+int64(p.Length)
+	end := at + int64(p.Length)
+	switch {
+	case p.Has(frame.FIN) && !h.FinSeen:
+		h.FinSeen, h.finAt, h.TwoEnds = true, end, h.Next > end
+	case h.FinSeen && h.Acked <= h.finAt && (p.Length > 0 && end > h.finAt || p.Has(frame.FIN) && end != h.finAt):
+		h.TwoEnds = true
 	}
 	if p.Length > 0 && (!h.FinSeen || at < h.finAt) {
 		h.insert(at, p, take)
@@ -112,14 +124,14 @@ func (h *Half) insert(at int64, p *frame.Packet, take Taker) {
 	if at < h.Next {
 		skip := min(h.Next-at, n)
 		h.Again += skip
+		h.compare(at, data[:min(skip, int64(len(data)))])
 		at, n, data = at+skip, n-skip, data[min(skip, int64(len(data))):]
 	}
 	if n == 0 {
 		return
 	}
 	if at == h.Next && len(h.early) == 0 {
-		h.Next += n
-		take(data, int(n))
+		h.give(data, n, take)
 		return
 	}
 	h.wait(at, n, data)
@@ -127,6 +139,60 @@ func (h *Half) insert(at int64, p *frame.Packet, take Taker) {
 	for len(h.early) > mostSegments || h.held > mostBytes {
 		h.giveUp(take)
 	}
+}
+
+// give hands over the next n bytes, and keeps them until they are acknowledged.
+func (h *Half) give(data []byte, n int64, take Taker) {
+	h.trim()
+	h.Next += n
+	switch {
+	case int64(len(data)) < n: // of bytes that were not captured no second version is noticed
+		h.recent = h.recent[:0]
+	case h.Acked < h.Next:
+		h.recent = append(h.recent, data[max(0, n-(h.Next-h.Acked)):]...)
+		if len(h.recent) > 2*mostRecent {
+			h.recent = append(h.recent[:0], h.recent[len(h.recent)-mostRecent:]...)
+			h.forgot = true
+		}
+	}
+	take(data, int(n))
+}
+
+// trim forgets what was acknowledged: of that the receiver takes no other version.
+func (h *Half) trim() {
+	switch open := h.Next - h.Acked; {
+	case open <= 0:
+		h.recent, h.forgot = h.recent[:0], false
+	case open < int64(len(h.recent))/2:
+		h.recent = append(h.recent[:0], h.recent[int64(len(h.recent))-open:]...)
+	}
+}
+
+// compare counts what of bytes that came again, from at on, is not what was taken.
+func (h *Half) compare(at int64, again []byte) {
+	if from := max(h.Next-int64(len(h.recent)), h.Acked); at < from {
+		if h.forgot && h.Acked < from {
+			h.Unsure += min(from-max(at, h.Acked), int64(len(again)))
+		}
+		again, at = again[min(from-at, int64(len(again))):], from
+	}
+	if len(again) > 0 {
+		h.Differ += different(h.recent[int64(len(h.recent))-(h.Next-at):], again)
+	}
+}
+
+// different is how many bytes differ, as far as both go.
+func different(a, b []byte) (n int64) {
+	size := min(len(a), len(b))
+	if bytes.Equal(a[:size], b[:size]) {
+		return 0
+	}
+	for i := range size {
+		if a[i] != b[i] {
+			n++
+		}
+	}
+	return n
 }
 
 // wait keeps what of the segment is new, in order and without overlap.
@@ -144,6 +210,7 @@ func (h *Half) wait(at, n int64, data []byte) {
 			if next.at <= at { // the first copy wins
 				skip := min(next.at+next.n-at, n)
 				h.Again += skip
+				h.Differ += different(next.data[min(at-next.at, int64(len(next.data))):], data[:min(skip, int64(len(data)))])
 				at, n, data = at+skip, n-skip, data[min(skip, int64(len(data))):]
 				i++
 				continue
@@ -167,8 +234,7 @@ func (h *Half) drain(take Taker) {
 		s := h.early[0]
 		h.early = slices.Delete(h.early, 0, 1)
 		h.held -= int64(len(s.data))
-		h.Next += s.n
-		take(s.data, int(s.n))
+		h.give(s.data, s.n, take)
 	}
 	if len(h.early) == 0 {
 		h.holeAt = time.Time{}
@@ -187,8 +253,7 @@ func (h *Half) giveUp(take Taker) {
 func (h *Half) skip(to int64, take Taker) {
 	if n := to - h.Next; n > 0 {
 		h.Missing += n
-		h.Next = to
-		take(nil, int(n))
+		h.give(nil, n, take)
 	}
 }
 
@@ -206,7 +271,9 @@ func (h *Half) Acknowledge(p *frame.Packet, take Taker) {
 		return
 	}
 	h.Acked = max(h.Acked, at)
+	h.trim()
 	if h.FinSeen && h.Acked > h.finAt {
+		h.TwoEnds = h.TwoEnds || at > h.finAt+1 // the receiver has taken more
 		at = h.finAt
 	}
 	if at <= h.Next {

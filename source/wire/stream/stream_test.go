@@ -192,3 +192,141 @@ func FuzzHalf(f *testing.F) {
 		}
 	})
 }
+
+func TestTwoVersionsOfBytesAreCounted(t *testing.T) {
+	f := func(want int64, packets ...*frame.Packet) {
+		t.Helper()
+		h := Half{Patience: time.Second}
+		var s sink
+		h.Segment(seg(99, frame.SYN, ""), s.take)
+		for _, p := range packets {
+			if p.Has(frame.ACK) {
+				h.Acknowledge(p, s.take)
+			} else {
+				h.Segment(p, s.take)
+			}
+		}
+		if h.Differ != want || h.Unsure != 0 {
+			t.Errorf("%d bytes differ, want %d; %d unsure", h.Differ, want, h.Unsure)
+		}
+	}
+	f(0, seg(100, 0, "abcdef"), seg(100, 0, "abcdef"), seg(102, 0, "cdefgh"))
+	f(3, seg(100, 0, "abcdef"), seg(100, 0, "abcXYZ"))
+	f(2, seg(100, 0, "abc"), seg(101, 0, "XYdef"))
+	f(2, seg(103, 0, "def"), seg(104, 0, "XY"), seg(100, 0, "abc"))         // before their turn
+	f(2, seg(103, 0, "def"), seg(100, 0, "abcXYf"))                         // over what waits
+	f(0, seg(100, 0, "abcdef"), acknowledge(106, 0), seg(100, 0, "XXXXXX")) // the receiver has the first
+	f(2, seg(100, 0, "abcdef"), acknowledge(104, 0), seg(100, 0, "XXXXXX"))
+	f(0, seg(100, 0, "abcdef"), acknowledge(103, 0), seg(99, 0, "?")) // keep alive (RFC 1122, section 4.2.3.6)
+}
+
+func TestTwoEndsAreNoticed(t *testing.T) {
+	f := func(want bool, packets ...*frame.Packet) {
+		t.Helper()
+		var h Half
+		var s sink
+		h.Segment(seg(99, frame.SYN, ""), s.take)
+		for _, p := range packets {
+			if p.Has(frame.ACK) {
+				h.Acknowledge(p, s.take)
+			} else {
+				h.Segment(p, s.take)
+			}
+		}
+		if h.TwoEnds != want || h.Differ != 0 {
+			t.Errorf("two ends: %v, want %v; %d differ", h.TwoEnds, want, h.Differ)
+		}
+	}
+	f(true, seg(100, frame.FIN, "abc"), seg(100, 0, "abcdef"))
+	f(true, seg(100, 0, "abcdef"), seg(100, frame.FIN, "abc"))
+	f(true, seg(100, frame.FIN, "abc"), seg(100, frame.FIN, "ab"))
+	f(true, seg(100, frame.FIN, "abc"), acknowledge(107, 0))
+	f(false, seg(100, frame.FIN, "abc"), seg(100, 0, "abc"), seg(103, frame.FIN, ""), acknowledge(104, 0))
+}
+
+func TestWhatIsComparedIsBounded(t *testing.T) {
+	var h Half
+	h.Segment(seg(99, frame.SYN, ""), func([]byte, int) {})
+	p := seg(0, 0, "")
+	p.Payload, p.Length = make([]byte, 1<<16), 1<<16
+	for i := range 100 {
+		p.Seq = 100 + uint32(i<<16)
+		h.Segment(p, func([]byte, int) {})
+		if len(h.recent) > 2*mostRecent {
+			t.Fatalf("%d bytes are kept", len(h.recent))
+		}
+	}
+	p.Seq = 100
+	h.Segment(p, func([]byte, int) {})
+	if h.Unsure != 1<<16 || h.Differ != 0 {
+		t.Errorf("%d unsure, %d differ", h.Unsure, h.Differ)
+	}
+	h.Acknowledge(acknowledge(100+100<<16, 0), func([]byte, int) {})
+	p.Seq = 100 + 100<<16
+	h.Segment(p, func([]byte, int) {})
+	h.Segment(p, func([]byte, int) {})
+	if h.Unsure != 1<<16 || len(h.recent) != 1<<16 {
+		t.Errorf("%d unsure, %d bytes are kept", h.Unsure, len(h.recent))
+	}
+}
+
+// FuzzVersions: whatever comes again, in whatever pieces and order: bytes that came in two versions before they were acknowledged are noticed, and none
+// are where all came alike.
+func FuzzVersions(f *testing.F) {
+	f.Add(uint64(1), uint8(3))
+	f.Add(uint64(7), uint8(0))
+	f.Fuzz(func(t *testing.T, seed uint64, liars uint8) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		text := make([]byte, 1+r.IntN(3000))
+		for i := range text {
+			text[i] = byte(r.IntN(255))
+		}
+		base := r.Uint32()
+		var h Half
+		var s sink
+		h.Segment(seg(base-1, frame.SYN, ""), s.take)
+		sent := make([]byte, len(text)) // 0: not sent; 1: as it is; 2: in another version
+		acked, lied := 0, false
+		for range 60 {
+			from := r.IntN(len(text))
+			to := min(len(text), from+1+r.IntN(400))
+			piece := bytes.Clone(text[from:to])
+			version := byte(1)
+			if liars > 0 && r.IntN(8) < int(liars%8) {
+				version = 2
+				for i := range piece {
+					piece[i] = 255 - piece[i]/255
+				}
+			}
+			for i := from; i < to; i++ {
+				if i >= acked && sent[i] != 0 && sent[i] != version && piece[i-from] != pick(sent[i], text[i]) {
+					lied = true
+				}
+				if i >= acked && sent[i] == 0 {
+					sent[i] = version
+				}
+			}
+			h.Segment(seg(base+uint32(from), 0, string(piece)), s.take)
+			if r.IntN(4) == 0 {
+				acked = max(acked, int(h.Next))
+				h.Acknowledge(acknowledge(base+uint32(acked), 0), s.take)
+			}
+		}
+		if (h.Differ > 0) != lied {
+			t.Fatalf("%d bytes differ, two versions came: %v", h.Differ, lied)
+		}
+		for i, c := range s.got {
+			if want := pick(sent[i], text[i]); c != want {
+				t.Fatalf("byte %d is %d, want %d of version %d", i, c, want, sent[i])
+			}
+		}
+	})
+}
+
+// pick is a byte in one of its two versions.
+func pick(version, c byte) byte {
+	if version == 2 {
+		return 255 - c/255
+	}
+	return c
+}

@@ -104,7 +104,7 @@ func (x *transfer) closing(t *Table, now time.Time, r tallyman.Reason, why strin
 	e.Reason, e.Err, e.Moved = r, why, 0
 	if l != nil {
 		e.Moved = x.moved(l)
-		if l.whole() && !l.odd && l.sum != nil {
+		if l.whole() && !l.odd && !l.twofold && l.sum != nil {
 			e.Digest = digestOf(l.sum.wire)
 			if x.text {
 				e.Digest = digestOf(l.sum.disk)
@@ -123,7 +123,7 @@ func (x *transfer) stop(t *Table, now time.Time, r tallyman.Reason) {
 	t.running--
 	for _, l := range x.lanes {
 		l.sum.release()
-		l.early, l.sum = nil, nil
+		l.early, l.sum, l.versions.blocks = nil, nil, nil
 	}
 }
 
@@ -160,6 +160,9 @@ func (x *transfer) running(l *lane) string {
 
 func (x *transfer) closed(l *lane, k *packet, sender string) string {
 	var d details.Builder
+	if l != nil {
+		d.Number("ambiguous_blocks", l.differ)
+	}
 	if l != nil && l.server.Addr() != x.asked.Addr() {
 		d.Text("answered_from", l.server.String())
 	}

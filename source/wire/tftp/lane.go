@@ -3,7 +3,9 @@ package tftp
 import (
 	"encoding/binary"
 	"hash"
+	"hash/maphash"
 	"net/netip"
+	"slices"
 	"time"
 
 	"tallyman/source/wire/details"
@@ -41,6 +43,10 @@ type lane struct {
 	answers  int64 // ACK that came again
 	strays   int64
 
+	versions versions // of the blocks that were not acknowledged yet
+	differ   int64    // blocks that came again with another content before they were acknowledged
+	twofold  bool     // a block came again with another length, or the options: where the content ends is not known
+
 	moved             time.Time // the last progress
 	unreachable       time.Time // when a port was said to be closed
 	lastData, lastAck uint64    // the packets that prove it
@@ -67,12 +73,13 @@ const (
 )
 
 func newLane(server netip.AddrPort, text bool, sum func() hash.Hash, at time.Time) *lane {
-	return &lane{server: server, text: text, hash: sum, block: 512, window: 1, next: 1, acked: -1, moved: at}
+	return &lane{server: server, text: text, hash: sum, block: 512, window: 1, next: 1, acked: -1, moved: at, versions: versions{seed: maphash.MakeSeed()}}
 }
 
 // grant takes the options of the first OACK.
 func (l *lane) grant(pairs []details.Pair) {
 	if l.oack || l.sent > 0 {
+		l.twofold = l.twofold || l.oack && l.sent == 0 && l.acked < 0 && !slices.Equal(l.granted, pairs)
 		return
 	}
 	l.oack, l.granted = true, pairs
@@ -160,7 +167,11 @@ func (l *lane) data(p packet, at time.Time, frame uint64) bool {
 	}
 	if ord <= l.sent && (ord < l.next || l.isEarly(ord)) {
 		l.repeated++
+		l.compare(ord, &p, true)
 		return false
+	}
+	if ord <= l.sent {
+		l.compare(ord, &p, false)
 	}
 	if p.length < l.block {
 		if l.sent > ord {
@@ -171,6 +182,7 @@ func (l *lane) data(p packet, at time.Time, frame uint64) bool {
 	}
 	l.lastData, l.moved = frame, at
 	l.sent = max(l.sent, ord)
+	l.versions.keep(ord, &p, l.acked)
 	if ord == l.next {
 		l.take(p.data, p.length)
 		l.drain()
@@ -181,6 +193,19 @@ func (l *lane) data(p packet, at time.Time, frame uint64) bool {
 		l.held += p.length
 	}
 	return true
+}
+
+// compare looks whether a block that is not acknowledged holds what it held when it came before.
+func (l *lane) compare(ord int64, p *packet, again bool) {
+	if ord <= l.acked {
+		return
+	}
+	known, content, length := l.versions.before(ord, p)
+	l.twofold = l.twofold || known && !length
+	if known && !content || again && !known {
+		l.differ++
+		l.miss()
+	}
 }
 
 // miss: the content will not be whole any more.
@@ -297,6 +322,7 @@ func (l *lane) wrapOneAfterAll() {
 	for i := range l.early {
 		l.early[i].ord--
 	}
+	l.versions.renumber(l.next)
 	l.sent--
 	if l.last > 0 {
 		l.last--
@@ -308,7 +334,7 @@ func (l *lane) wrapOneAfterAll() {
 func (l *lane) delivered() bool { return l.last > 0 && l.sent == l.last }
 func (l *lane) done() bool      { return l.last > 0 && l.acked == l.last }
 
-// whole reports whether all of the content was seen.
+// whole reports whether all of the content was seen, and in one version.
 func (l *lane) whole() bool { return l.last > 0 && l.next == l.last+1 && !l.cut }
 
 // confirmed returns the bytes of the blocks that were acknowledged.

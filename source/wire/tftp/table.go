@@ -18,7 +18,7 @@ type Config struct {
 	Ports     []uint16         // where servers take requests
 	Stall     time.Duration    // without progress for so long a transfer has failed
 	Hash      func() hash.Hash // of contents
-	Transfers int              // how many are followed at once; when full, the oldest unanswered request is dropped and counted
+	Transfers int              // how many are followed at once; when full, what is worth least is dropped and counted, unanswered requests first
 }
 
 // Defaults returns the configuration for servers on port 69. tftpd-hpa gives up after 63 s.
@@ -164,14 +164,10 @@ func (t *Table) forgetOne(client netip.AddrPort) {
 	t.clients[client] = slices.Delete(list, at, at+1)
 }
 
-// shrink keeps the table within its bound: what nobody answered goes first, and is counted.
+// shrink keeps the table within its bound. What goes is counted.
 func (t *Table) shrink() {
 	for len(t.open) > 2*t.cfg.Transfers || t.running > t.cfg.Transfers {
-		at := slices.IndexFunc(t.open, func(x *transfer) bool { return x.ended })
-		if at < 0 || t.running > t.cfg.Transfers {
-			at = slices.IndexFunc(t.open, func(x *transfer) bool { return !x.ended && len(x.lanes) == 0 })
-		}
-		at = max(at, 0)
+		at := t.leastWorth(t.running > t.cfg.Transfers)
 		x := t.open[at]
 		if !x.ended {
 			t.Counts.Dropped++
@@ -184,6 +180,29 @@ func (t *Table) shrink() {
 		t.open = slices.Delete(t.open, at, at+1)
 		t.remove(x)
 	}
+}
+
+// leastWorth is the place in open of the transfer that goes first: of those that ended, the oldest; of those that run, the oldest that nobody answered, else
+// the oldest to which its client never spoke again, as nobody does who forges the address of somebody else; else the one that stood still longest.
+func (t *Table) leastWorth(running bool) int {
+	if !running {
+		if at := slices.IndexFunc(t.open, func(x *transfer) bool { return x.ended }); at >= 0 {
+			return at
+		}
+	}
+	if at := slices.IndexFunc(t.open, func(x *transfer) bool { return !x.ended && len(x.lanes) == 0 }); at >= 0 {
+		return at
+	}
+	if at := slices.IndexFunc(t.open, func(x *transfer) bool { return !x.ended && x.chosen == nil }); at >= 0 {
+		return at
+	}
+	least := 0
+	for at, x := range t.open {
+		if !x.ended && (t.open[least].ended || x.chosen.moved.Before(t.open[least].chosen.moved)) {
+			least = at
+		}
+	}
+	return least
 }
 
 func (t *Table) remove(x *transfer) {

@@ -267,6 +267,27 @@ func TestBlockThatWasAcknowledgedAndNeverSeenLeavesNoDigest(t *testing.T) {
 	}
 }
 
+// A server answers whoever asks, and tftpd-hpa waits a minute for each: a flood of forged addresses fills the table with transfers that go nowhere.
+func TestFloodOfAnsweredRequestsDrivesNoRealTransferOut(t *testing.T) {
+	k := newTalk(t, func(c *Config) { c.Transfers = 100 })
+	k.packet(client, server, rrq("a", "octet")).packet(tid, client, data(1, full(512))).packet(client, tid, ack(1))
+	for i := range 3000 {
+		forged := fmt.Sprintf("10.1.%d.%d:5", i>>8, i&255)
+		k.packet(forged, server, rrq("x", "octet")).packet(fmt.Sprintf("10.0.0.1:%d", 1024+i), forged, data(1, full(512)))
+	}
+	k.packet(tid, client, data(2, "")).packet(client, tid, ack(2))
+	if e := k.last(); e.Reason != tallyman.FinalAck || e.Moved != 512 {
+		t.Errorf("the real one: %+v", e)
+	}
+	if k.table.Open() > 100 || len(k.table.clients) > 202 || k.table.Counts.Dropped < 2900 {
+		t.Errorf("%d open, %d clients, %d dropped", k.table.Open(), len(k.table.clients), k.table.Counts.Dropped)
+	}
+	k.table.End(k.now)
+	if n := len(k.got); n > 4*3002 {
+		t.Errorf("%d evidence", n)
+	}
+}
+
 func TestServerOfOnePortServesOneClientTwice(t *testing.T) {
 	k := newTalk(t).packet(client, server, rrq("a", "octet")).read("1", server).packet(client, server, rrq("b", "octet")).read("22", server)
 	k.ends("closed final-ack 1", "closed final-ack 2")

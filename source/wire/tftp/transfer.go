@@ -187,8 +187,12 @@ func (x *transfer) settle(t *Table, l *lane, news bool, p *frame.Packet) {
 	switch {
 	case l.done():
 		x.chosen = l
-		if l.odd {
+		switch {
+		case l.odd:
 			x.close(t, p.Time, tallyman.InGap, "the negotiation of the options was not seen")
+			return
+		case l.twofold:
+			x.close(t, p.Time, tallyman.InGap, "ambiguous: a block or the options came in two versions")
 			return
 		}
 		x.close(t, p.Time, tallyman.FinalAck, "")
