@@ -74,10 +74,10 @@ type conn struct {
 	began, last      time.Time
 	half             [2]stream.Half // from the opener, from the listener
 	side             [2]side
-	version          string // of TLS
-	hidden           bool   // the commands of the session are encrypted
+	heard            [2]time.Time // when each last sent a packet
+	version          string       // of TLS
+	hidden           bool         // the commands of the session are encrypted
 	ended            bool
-	told             bool
 	resetBy          int // 1 the opener, 2 the listener
 	finNumber        uint64
 }
@@ -106,10 +106,13 @@ func (c *conn) sender(op tallyman.Op) int {
 
 // packet takes a packet of the opener (0) or of the listener (1).
 func (c *conn) packet(t *Table, p *frame.Packet, from int) {
-	c.last, c.session.last = p.Time, p.Time
+	c.last, c.session.last, c.heard[from] = p.Time, p.Time, p.Time
 	c.half[1-from].Acknowledge(p, c.taker(t, 1-from))
-	fin := c.half[from].Fin
+	fin, bytes := c.half[from].Fin, c.side[from].bytes
 	c.half[from].Segment(p, c.taker(t, from))
+	if c.hidden && c.side[from].bytes > bytes {
+		c.carries(t, from)
+	}
 	if c.half[from].Fin && !fin {
 		c.finNumber = p.Number
 	}
@@ -158,15 +161,12 @@ func (c *conn) settle(t *Table, now time.Time) {
 				c.half[i].Close(c.taker(t, i))
 			}
 		}
-		if c.hidden {
-			c.tellHidden(t, now, "")
-		}
 	}
 	if x := c.transfer; x != nil {
 		x.settle(t, now)
 	}
 	if c.half[0].Confirmed() && c.half[1].Confirmed() || c.resetBy != 0 {
-		if c.transfer != nil && c.transfer.ended || c.hidden {
+		if c.transfer != nil && c.transfer.ended {
 			c.over(t, now)
 		}
 	}
@@ -183,9 +183,6 @@ func (c *conn) over(t *Table, now time.Time) {
 	}
 	if k := (pair{c.opener, c.listener}); t.conns[k] == c {
 		delete(t.conns, k)
-	}
-	if c.hidden {
-		c.tellHidden(t, now, "the connection is no longer followed")
 	}
 	if x := c.transfer; x != nil && !x.ended {
 		x.settle(t, now)

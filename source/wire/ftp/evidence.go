@@ -2,7 +2,6 @@ package ftp
 
 import (
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -80,12 +79,21 @@ func (x *transfer) tellProgress(t *Table, now time.Time) {
 	if !x.told || x.ended || now.Sub(x.progress) < time.Second {
 		return
 	}
-	if n := x.moved(); n >= 0 {
-		x.progress = now
+	if n := x.moved(); n >= 0 || x.mute {
+		x.progress, x.mute = now, false
 		e := x.sign(t, tallyman.KindProgress, now)
 		e.Moved = n
 		t.out(e)
 	}
+}
+
+// tellMute tells that the client has sent nothing for a while, not even an acknowledgement. It may have vanished, or have nothing to say; whether the server
+// has let go of it others may know.
+func (x *transfer) tellMute(t *Table, now time.Time) {
+	x.mute, x.progress = true, now
+	e := x.sign(t, tallyman.KindProgress, now)
+	e.Moved, e.Reason, e.Err = x.moved(), tallyman.ClientSilent, fmt.Sprintf("the client has sent nothing for %d s", int(now.Sub(x.heard()).Seconds()))
+	t.out(e)
 }
 
 func (x *transfer) refuse(t *Table, now time.Time) {
@@ -99,6 +107,10 @@ func (x *transfer) refuse(t *Table, now time.Time) {
 
 // close tells how the transfer ended.
 func (x *transfer) close(t *Table, now time.Time, r tallyman.Reason, why string) {
+	if x.clear() {
+		x.remove()
+		return
+	}
 	x.tellRequest(t)
 	e := x.sign(t, tallyman.KindClosed, now)
 	e.Reason, e.Err, e.Moved = r, why, x.moved()
@@ -137,7 +149,9 @@ func (x *transfer) details() string {
 			d.Text("bounce", x.endpoint.said.String())
 		}
 	}
-	d.Text("command", x.verb)
+	if !x.hidden {
+		d.Text("command", x.verb)
+	}
 	if c != nil {
 		d.Text("data", c.opener.String()+">"+c.listener.String())
 		if c.stranger() {
@@ -147,14 +161,15 @@ func (x *transfer) details() string {
 	if x.endpoint != nil {
 		d.Text("data_mode", map[bool]string{true: "active", false: "passive"}[x.endpoint.active])
 	}
-	if c != nil {
+	d.Flag("encrypted", x.hidden)
+	if c != nil && !x.hidden {
 		h := &c.half[c.sender(x.op)]
 		d.Number("missing_bytes", h.Missing)
 		d.Flag("headers_only", c.side[c.sender(x.op)].cut && h.Missing == 0)
 		d.Flag("late", !h.Whole)
 	}
 	d.Number("offset", x.offset)
-	if c != nil {
+	if c != nil && !x.hidden {
 		d.Number("repeated_bytes", c.half[c.sender(x.op)].Again)
 	}
 	d.Numbers("replies", x.codes)
@@ -170,6 +185,11 @@ func (x *transfer) details() string {
 	if c != nil {
 		d.Number("uncompared_bytes", c.half[c.sender(x.op)].Unsure)
 	}
+	if x.hidden {
+		up, down := c.loads()
+		d.Number("wire_bytes_down", down)
+		d.Number("wire_bytes_up", up)
+	}
 	return d.String()
 }
 
@@ -183,41 +203,16 @@ func (x *transfer) raw() string {
 			b.WriteString(" to its FIN")
 		}
 	}
-	if x.final != 0 {
+	switch {
+	case x.final != 0 && x.hidden:
+		fmt.Fprintf(&b, "; %ssomething was said", at(x.finalNo))
+	case x.final != 0:
 		fmt.Fprintf(&b, "; %s%d", at(x.finalNo), x.final)
 	}
 	if x.acked {
 		fmt.Fprintf(&b, "; %sacknowledged", at(x.ackNo))
 	}
 	return b.String()
-}
-
-// tellHidden tells of a data connection of a session whose commands are encrypted: what it carried is not known, only how much at the most.
-func (c *conn) tellHidden(t *Table, now time.Time, why string) {
-	if c.told || !c.side[0].tls && !c.side[1].tls {
-		return
-	}
-	c.told = true
-	s := c.session
-	up, down := c.side[0].bytes, c.side[1].bytes
-	if c.opener.Addr() == s.self.Addr() && c.opener.Addr() != s.peer.Addr() {
-		up, down = down, up
-	}
-	e := s.sign(t, tallyman.KindRequest, c.began)
-	e.Proto, e.Began, e.Op = "ftps", tallyman.Clean(c.began), tallyman.OpGet
-	if up > down {
-		e.Op = tallyman.OpPut
-	}
-	t.out(e)
-	e.Kind, e.Time, e.Reason, e.Err = tallyman.KindClosed, tallyman.Clean(now), tallyman.ClosedUnproven, why
-	var d details.Builder
-	d.Text("data", netip.AddrPort.String(c.opener)+">"+c.listener.String())
-	d.Flag("encrypted", true)
-	d.Text("tls", c.version)
-	d.Number("wire_bytes_down", down)
-	d.Number("wire_bytes_up", up)
-	e.Details = d.String()
-	t.out(e)
 }
 
 // at names a packet of a capture; live packets have no number.

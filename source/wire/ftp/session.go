@@ -25,6 +25,8 @@ type session struct {
 	id          string
 	peer, self  netip.AddrPort
 	began, last time.Time
+	heard       time.Time // when the client last sent a packet
+	spoke       time.Time // when the server last said something
 
 	client, server stream.Half
 	in, out        lines // of the client, of the server
@@ -78,7 +80,14 @@ func (s *session) packet(t *Table, p *frame.Packet, fromClient bool) {
 	if mine.Differ > differ {
 		s.twoVersions(fromClient)
 	}
+	if !fromClient && mine.Next > said {
+		s.spoke = p.Time
+		for _, x := range s.transfers {
+			x.words(p)
+		}
+	}
 	if fromClient {
+		s.heard = p.Time
 		for _, x := range s.transfers {
 			x.acknowledged(before, s.server.Acked, s.client.Next > said, p)
 		}
@@ -153,7 +162,9 @@ func (s *session) takeServer(t *Table) stream.Taker {
 // encrypted notes that the dialogue cannot be read: from now on only data connections between both ends are followed.
 func (s *session) encrypted(t *Table, data []byte) {
 	s.tls, s.secured = true, true
-	t.hidden[[2]netip.Addr{s.peer.Addr(), s.self.Addr()}] = s
+	if k := [2]netip.Addr{s.peer.Addr(), s.self.Addr()}; !slices.Contains(t.hidden[k], s) {
+		t.hidden[k] = append(t.hidden[k], s)
+	}
 	if v := serverVersion(data); v != "" {
 		s.version = v
 	}
@@ -240,17 +251,9 @@ func (s *session) command(t *Table, line string) {
 
 // begin makes the transfer of a command.
 func (s *session) begin(t *Table, verb, arg string) *transfer {
-	if len(s.transfers) == mostTransfers {
-		s.transfers[0].giveUp(t, s.last, "too many transfers on one control connection")
-	}
-	// Commands of one packet have one time: the time names the transfer, so each gets one of its own.
-	if at := tallyman.Clean(s.now.Time); at.After(s.newest) {
-		s.newest = at
-	} else {
-		s.newest = s.newest.Add(time.Microsecond)
-	}
+	s.room(t)
 	x := &transfer{
-		session: s, verb: verb, op: transferOp(verb), name: arg, began: s.newest, number: s.now.Number,
+		session: s, verb: verb, op: transferOp(verb), name: arg, began: s.moment(s.now.Time), number: s.now.Number,
 		kind: s.kind, offset: s.offset, expected: -1, blurred: s.unsure,
 	}
 	switch {
@@ -266,6 +269,23 @@ func (s *session) begin(t *Table, verb, arg string) *transfer {
 	}
 	s.transfers = append(s.transfers, x)
 	return x
+}
+
+// room makes room for one more transfer.
+func (s *session) room(t *Table) {
+	if len(s.transfers) == mostTransfers {
+		s.transfers[0].giveUp(t, s.last, "too many transfers on one control connection")
+	}
+}
+
+// moment is the time that names a transfer. Commands of one packet have one time, so each gets one of its own.
+func (s *session) moment(at time.Time) time.Time {
+	if at = tallyman.Clean(at); at.After(s.newest) {
+		s.newest = at
+	} else {
+		s.newest = s.newest.Add(time.Microsecond)
+	}
+	return s.newest
 }
 
 // line takes a line of the server.

@@ -38,6 +38,9 @@ const (
 	livesFor  = time.Second      // a control connection that is still there has lived on
 	lostAfter = 2 * time.Second  // a control connection that was lost may still answer
 	dataAfter = 65 * time.Second // the data of a transfer that was answered may still come
+	quietFor  = 2 * time.Second  // a client that sent nothing for so long, and then does not even acknowledge, has vanished
+	muteFor   = 20 * time.Second // a client that sends nothing for so long in a transfer that runs is told of
+	nearby    = 10 * time.Second // how long after the server's words a data connection of a hidden dialogue may come
 
 	dataPatience = 200 * time.Millisecond // a segment that was acknowledged already
 )
@@ -58,8 +61,8 @@ type Table struct {
 	sessions  map[pair]*session
 	conns     map[pair]*conn
 	endpoints map[netip.AddrPort]*endpoint
-	hidden    map[[2]netip.Addr]*session // sessions behind TLS, by client and server
-	fresh     []*session                 // those of which the client may have said nothing yet, oldest first; some are forgotten already
+	hidden    map[[2]netip.Addr][]*session // sessions behind TLS, by client and server
+	fresh     []*session                   // those of which the client may have said nothing yet, oldest first; some are forgotten already
 	ticked    time.Time
 }
 
@@ -67,7 +70,7 @@ type Table struct {
 func New(cfg Config, out func(tallyman.Evidence)) *Table {
 	return &Table{
 		cfg: cfg, out: out, sessions: map[pair]*session{}, conns: map[pair]*conn{}, endpoints: map[netip.AddrPort]*endpoint{},
-		hidden: map[[2]netip.Addr]*session{},
+		hidden: map[[2]netip.Addr][]*session{},
 	}
 }
 
@@ -175,18 +178,14 @@ func (t *Table) drop(s *session, why string) {
 
 func (t *Table) forget(s *session) {
 	delete(t.sessions, pair{s.peer, s.self})
-	if k := [2]netip.Addr{s.peer.Addr(), s.self.Addr()}; t.hidden[k] == s {
+	k := [2]netip.Addr{s.peer.Addr(), s.self.Addr()}
+	if t.hidden[k] = slices.DeleteFunc(t.hidden[k], func(o *session) bool { return o == s }); len(t.hidden[k]) == 0 {
 		delete(t.hidden, k)
 	}
 	for _, e := range s.endpoints {
 		t.withdraw(e)
 	}
 	s.endpoints = nil
-	for _, c := range t.conns {
-		if c.session == s && c.hidden {
-			c.tellHidden(t, s.last, "the control connection is no longer followed")
-		}
-	}
 }
 
 // data takes a packet of a connection that is not yet followed.
@@ -203,24 +202,6 @@ func (t *Table) data(p *frame.Packet) bool {
 	c.endpoint = e
 	e.attach(c)
 	c.packet(t, p, from)
-	return true
-}
-
-// hiddenData follows a connection between the ends of a session whose commands are encrypted.
-func (t *Table) hiddenData(p *frame.Packet) bool {
-	if !p.Has(frame.SYN) || p.Has(frame.ACK) {
-		return false
-	}
-	s := t.hidden[[2]netip.Addr{p.Src.Addr(), p.Dst.Addr()}]
-	if s == nil || p.Dst.Port() < 1024 {
-		s = t.hidden[[2]netip.Addr{p.Dst.Addr(), p.Src.Addr()}]
-	}
-	if s == nil || p.Dst.Port() < 1024 {
-		return false
-	}
-	c := t.connect(pair{p.Src, p.Dst}, s, p)
-	c.hidden = true
-	c.packet(t, p, 0)
 	return true
 }
 

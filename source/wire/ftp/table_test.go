@@ -301,22 +301,6 @@ func TestNameThatTheServerChoseIsTheName(t *testing.T) {
 // hello is the first record of a TLS handshake.
 const hello = "\x16\x03\x01\x00\x05\x01\x00\x00\x01\x03"
 
-func TestBehindTLSNothingIsClaimed(t *testing.T) {
-	k := newTalk(t)
-	c := k.open(client, server)
-	c.says(1, "220 hello\r\n")
-	c.ask("AUTH TLS", "234 go").says(0, hello).says(1, hello).says(0, "\x17\x03\x03secret").says(1, "226 done\r\n").says(0, "STOR x\r")
-	d := k.open("10.0.0.7:3000", "10.0.0.1:5000")
-	d.says(0, hello).says(1, hello).says(0, "\x17\x03\x03"+strings.Repeat("x", 1000)).acks(1).fin(0).fin(1).acks(0)
-	c.reset(0)
-	k.table.End(k.now)
-	k.ends("put closed closed-unproven -1")
-	k.details(`"encrypted":true`, `"wire_bytes_up":1013`)
-	if e := k.last(); e.Proto != "ftps" || e.Digest != "" || e.Name != "" {
-		t.Errorf("%+v", e)
-	}
-}
-
 func TestEncryptedDataOfAReadableSessionIsUnproven(t *testing.T) {
 	k := newTalk(t)
 	c := k.login().passive()

@@ -43,6 +43,8 @@ type transfer struct {
 	blurred   bool // a part of the dialogue was missed
 	twofold   bool // a part of the dialogue came in two versions
 	blind     bool // packets were lost
+	hidden    bool // its dialogue is encrypted: whether it was asked for, and what was answered, is not known
+	mute      bool // it was told that the client says nothing
 	told      bool
 	ended     bool
 }
@@ -147,10 +149,11 @@ func (x *transfer) settle(t *Table, now time.Time) {
 	s := x.session
 	switch {
 	case x.ended:
+	case x.final >= 400 && x.unheard(x.finalAt) && now.Sub(x.finalAt) < lostAfter: // it may still acknowledge
 	case x.final >= 400 && !x.doubtful():
 		x.failed(t, now)
 	case x.lostBy != "" && (x.final != 0 || s.over()):
-		x.close(t, x.lostAt, tallyman.ControlLost, "the "+x.lostBy+" closed the control connection before the reply was acknowledged")
+		x.lost(t, "the "+x.lostBy+" closed the control connection before the reply was acknowledged")
 	case x.final == 0:
 	case x.twofold:
 		x.close(t, now, tallyman.InGap, "ambiguous: a part of the dialogue came in two versions")
@@ -171,6 +174,8 @@ func (x *transfer) settle(t *Table, now time.Time) {
 // failed takes a negative final reply.
 func (x *transfer) failed(t *Table, now time.Time) {
 	switch {
+	case x.unheard(x.finalAt):
+		x.close(t, x.finalAt, tallyman.ClientSilent, "")
 	case x.lostBy != "":
 		x.close(t, x.lostAt, tallyman.ControlLost, x.finalText)
 	case x.running || x.moved() > 0 || x.final == 421 || x.final == 425 || x.final == 426:
@@ -207,7 +212,7 @@ func (x *transfer) withData(t *Table, now time.Time) {
 		x.close(t, now, tallyman.ClientAbort, x.finalText)
 	case x.endpoint != nil && x.endpoint.bounce && c.listener.Addr() != x.session.peer.Addr():
 		x.close(t, now, tallyman.Bounce, "the data connection went to "+c.listener.String())
-	case c.side[0].tls || c.side[1].tls:
+	case c.side[0].tls || c.side[1].tls || x.hidden:
 		x.close(t, now, tallyman.ClosedUnproven, "the data connection is encrypted")
 	case h.TwoEnds:
 		x.close(t, now, tallyman.InGap, "ambiguous: the data connection came with two ends")
@@ -245,8 +250,12 @@ func (x *transfer) tick(t *Table, now time.Time) {
 	case x.acked && !x.lives && now.Sub(x.ackedAt) >= livesFor:
 		x.lives = true
 		x.settle(t, now)
+	case x.final >= 400:
+		x.settle(t, now)
 	case x.lostBy != "" && x.final == 0 && now.Sub(x.lostAt) >= lostAfter:
-		x.close(t, x.lostAt, tallyman.ControlLost, "the "+x.lostBy+" closed the control connection before a final reply")
+		x.lost(t, "the "+x.lostBy+" closed the control connection before a final reply")
+	case x.running && x.final == 0 && x.lostBy == "" && !x.mute && now.Sub(x.heard()) >= muteFor:
+		x.tellMute(t, now)
 	case x.final != 0 && now.Sub(x.finalAt) >= dataAfter && (x.conn == nil || now.Sub(x.conn.last) >= dataAfter):
 		x.giveUp(t, now, "nothing more was seen")
 	}
@@ -257,7 +266,9 @@ func (x *transfer) giveUp(t *Table, now time.Time, why string) {
 	switch {
 	case x.ended:
 	case x.lostBy != "":
-		x.close(t, x.lostAt, tallyman.ControlLost, "the "+x.lostBy+" closed the control connection")
+		x.lost(t, "the "+x.lostBy+" closed the control connection")
+	case x.mute:
+		x.close(t, x.heard(), tallyman.ClientSilent, why)
 	case x.acked && !x.lives && !x.upload() && !x.doubtful() && (x.conn == nil || x.conn.finished(x.conn.sender(x.op))):
 		// A client that dies cuts an upload short, and its kernel may still acknowledge the reply. What it receives was sent whole.
 		x.lives = true
@@ -273,6 +284,29 @@ func (x *transfer) giveUp(t *Table, now time.Time, why string) {
 
 // doubtful reports whether what was said of the transfer is not sure.
 func (x *transfer) doubtful() bool { return x.blurred || x.twofold }
+
+// heard is when the client last sent a packet, on either connection.
+func (x *transfer) heard() time.Time {
+	at := x.session.heard
+	if c := x.conn; c != nil {
+		if of := c.heard[c.sender(tallyman.OpPut)]; of.After(at) {
+			at = of
+		}
+	}
+	return at
+}
+
+// unheard reports whether the client had been silent at a time, and has not sent a packet since: whoever lives acknowledges what the server sends.
+func (x *transfer) unheard(at time.Time) bool { return at.Sub(x.heard()) >= quietFor }
+
+// lost ends a transfer whose control connection was lost. A server that closed it because it heard nothing of its client is not to blame.
+func (x *transfer) lost(t *Table, why string) {
+	if x.lostBy == "server" && x.unheard(x.lostAt) {
+		x.close(t, x.lostAt, tallyman.ClientSilent, "the server gave it up")
+		return
+	}
+	x.close(t, x.lostAt, tallyman.ControlLost, why)
+}
 
 func (x *transfer) upload() bool { return x.op == tallyman.OpPut || x.op == tallyman.OpAppend }
 
