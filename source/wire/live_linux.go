@@ -9,14 +9,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gopacket/gopacket/afpacket"
 	"golang.org/x/net/bpf"
-	"golang.org/x/sys/unix"
 
 	"tallyman"
 	"tallyman/source/wire/dial"
 	"tallyman/source/wire/digest"
 	"tallyman/source/wire/frame"
+	"tallyman/source/wire/ring"
 )
 
 // LiveConfig says what a Live looks at.
@@ -50,17 +49,9 @@ func NewLive(cfg LiveConfig) *Live { return &Live{cfg: cfg} }
 var ErrNotAllowed = errors.New("capturing packets needs root or CAP_NET_RAW (setcap cap_net_raw+ep)")
 
 const (
-	blockSize = 1 << 20
-	frameSize = 1 << 16
-	pollFor   = 500 * time.Millisecond
-	retireFor = 200 * time.Millisecond // how long a packet may wait for its block to be full; each wake costs 100 naps of Go's sysmon
+	waitFor   = 500 * time.Millisecond
+	retireFor = 200 * time.Millisecond // how long a packet may wait for its block to be full, and with it what it proves
 )
-
-// ring is one socket.
-type ring struct {
-	*afpacket.TPacket
-	drops uint
-}
 
 // Run captures until ctx ends. What the kernel dropped is a gap. It looks at the clock only while no packet comes: packets carry their own time.
 func (l *Live) Run(ctx context.Context, to tallyman.Recorder) error {
@@ -69,6 +60,7 @@ func (l *Live) Run(ctx context.Context, to tallyman.Recorder) error {
 		return fmt.Errorf("capture packets: %w", err)
 	}
 	defer r.Close()
+	defer context.AfterFunc(ctx, r.Wake)()
 	pool := digest.NewPool()
 	go pool.Run()
 	defer pool.Close()
@@ -83,37 +75,36 @@ func (l *Live) Run(ctx context.Context, to tallyman.Recorder) error {
 	}
 	var (
 		f      = Frame{Link: frame.Raw}
-		last   = time.Now()
-		looked = last
+		looked = time.Now()
 		wanted = l.wanted()
-		count  int
 	)
-	for ctx.Err() == nil {
-		data, ci, err := r.ZeroCopyReadPacketData()
-		drain() // a packet that an answer is in comes behind the note of who sent it
-		switch {
-		case errors.Is(err, afpacket.ErrTimeout):
-			last = time.Now()
-			a.Tick(last)
-		case errors.Is(err, afpacket.ErrPoll), errors.Is(err, unix.EINTR), errors.Is(err, unix.ENETDOWN):
-			// An interface that goes down is told once; the others go on.
-			continue
-		case err != nil:
-			return fmt.Errorf("capture packets: %w", err)
-		case wanted == nil || wanted[ci.InterfaceIndex]:
-			f.Time, f.Place, f.Data, f.Length = ci.Timestamp, uint32(ci.InterfaceIndex), data, ci.Length
-			last = ci.Timestamp
-			a.Packet(&f)
+	packet := func(p *ring.Packet) {
+		if wanted != nil && !wanted[p.Interface] {
+			return
 		}
-		if count++; count%1024 == 0 || err != nil {
-			if now := time.Now(); now.Sub(looked) >= time.Second || now.Before(looked) {
-				l.drops(a, r, looked, now)
-				looked = now
-			}
-		}
-		if len(l.batch) >= mostBatch || err != nil || count%64 == 0 {
+		f.Time, f.Place, f.Data, f.Length = p.Time, uint32(p.Interface), p.Data, p.Length
+		a.Packet(&f)
+		if len(l.batch) >= mostBatch {
 			l.flush(to)
 		}
+	}
+	for ctx.Err() == nil {
+		there, err := r.Wait(waitFor)
+		if err != nil {
+			return fmt.Errorf("capture packets: %w", err)
+		}
+		drain() // a packet that an answer is in comes behind the note of who sent it
+		now := time.Now()
+		if there {
+			r.Each(packet)
+		} else {
+			a.Tick(now)
+		}
+		if now.Sub(looked) >= time.Second || now.Before(looked) {
+			l.drops(a, r, looked, now)
+			looked = now
+		}
+		l.flush(to)
 	}
 	l.drops(a, r, looked, time.Now())
 	l.flush(to)
@@ -139,7 +130,7 @@ func (l *Live) processes() (who *takers, drain, closing func()) {
 	return who, func() { w.Drain(who.add) }, w.Close
 }
 
-// mostBatch bounds the evidence that waits to be recorded: at most 64 packets long, or until the ring is empty.
+// mostBatch bounds the evidence that waits to be recorded: at most as long as a block of the ring is read.
 const mostBatch = 256
 
 func (l *Live) flush(to tallyman.Recorder) {
@@ -151,14 +142,9 @@ func (l *Live) flush(to tallyman.Recorder) {
 }
 
 // drops tells what the kernel lost since it was last asked.
-func (l *Live) drops(a *Analyzer, r *ring, from, to time.Time) {
-	_, stats, err := r.SocketStats()
-	if err != nil {
-		return
-	}
-	if n := stats.Drops() - r.drops; n > 0 {
-		r.drops = stats.Drops()
-		a.Lost(from, to, int64(n), "the kernel dropped packets: the ring was full")
+func (l *Live) drops(a *Analyzer, r *ring.Ring, from, to time.Time) {
+	if n, err := r.Drops(); err == nil && n > 0 {
+		a.Lost(from, to, n, "the kernel dropped packets: the ring was full")
 	}
 }
 
@@ -190,21 +176,13 @@ func above(name string) bool {
 	return false
 }
 
-// open makes the ring. The socket hands over packets from their IP header on, whatever the interface, with the VLAN tag taken off.
-func (l *Live) open() (*ring, error) {
-	blocks := max(l.cfg.Ring/blockSize, 2)
-	options := []any{
-		afpacket.SocketDgram, afpacket.TPacketVersion3, afpacket.OptBlockSize(blockSize), afpacket.OptFrameSize(frameSize), afpacket.OptNumBlocks(blocks),
-		afpacket.OptPollTimeout(pollFor), afpacket.OptBlockTimeout(retireFor),
-	}
+// open makes the ring.
+func (l *Live) open() (*ring.Ring, error) {
 	c := filterConfig{skip: l.cfg.Analyzer.SkipPorts, control: l.cfg.Analyzer.FTPPorts, data: l.cfg.Data}
 	for _, name := range l.cfg.Interfaces {
 		if _, err := net.InterfaceByName(name); err != nil {
 			return nil, fmt.Errorf("interface %s: %w", name, err)
 		}
-	}
-	if len(l.cfg.Interfaces) == 1 {
-		options = append(options, afpacket.OptInterface(l.cfg.Interfaces[0]))
 	}
 	list, err := net.Interfaces()
 	if err != nil {
@@ -226,21 +204,13 @@ func (l *Live) open() (*ring, error) {
 	if err != nil {
 		return nil, fmt.Errorf("assemble the kernel filter: %w", err)
 	}
-	t, err := afpacket.NewTPacket(options...)
-	if err != nil {
-		if errors.Is(err, os.ErrPermission) {
-			err = fmt.Errorf("%w: %w", ErrNotAllowed, err)
-		}
-		return nil, err
+	cfg := ring.Config{Filter: raw, Size: l.cfg.Ring, Retire: retireFor}
+	if len(l.cfg.Interfaces) == 1 {
+		cfg.Interface = l.cfg.Interfaces[0]
 	}
-	if err := t.SetBPF(raw); err != nil {
-		t.Close()
-		return nil, fmt.Errorf("attach the filter: %w", err)
+	r, err := ring.Open(cfg)
+	if errors.Is(err, os.ErrPermission) {
+		err = fmt.Errorf("%w: %w", ErrNotAllowed, err)
 	}
-	// What came before the filter was there is unfiltered, and counted too.
-	if err := t.InitSocketStats(); err != nil {
-		t.Close()
-		return nil, fmt.Errorf("read the counters: %w", err)
-	}
-	return &ring{TPacket: t}, nil
+	return r, err
 }
