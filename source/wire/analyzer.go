@@ -36,7 +36,7 @@ type Ports struct {
 type Bounds struct {
 	Transfers int // TFTP transfers at once
 	Sessions  int // FTP control connections at once
-	Flows     int // network sessions, in each of two generations
+	Flows     int // network sessions, in each of two generations, of IPv4 and of IPv6 apart
 	Fragments frame.Limits
 }
 

@@ -11,14 +11,13 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gopacket/gopacket/afpacket"
 	"golang.org/x/net/bpf"
-	"golang.org/x/sys/unix"
 
 	"tallyman"
 	"tallyman/source/wire/dial"
 	"tallyman/source/wire/digest"
 	"tallyman/source/wire/frame"
+	"tallyman/source/wire/ring"
 )
 
 // LiveConfig says what a Live looks at.
@@ -46,7 +45,7 @@ type Live struct {
 	ports atomic.Pointer[Ports] // to be looked at from the next packet on; nil: as before
 
 	mu   sync.Mutex
-	ring *ring // that is open; nil: none is
+	ring *ring.Ring // that is open; nil: none is
 }
 
 // NewLive returns a Live. It opens nothing.
@@ -60,7 +59,11 @@ func (l *Live) Look(p Ports) error {
 	if l.ring == nil {
 		return errors.New("look at other ports: no packets are captured now")
 	}
-	if err := l.ring.attach(l.cfg.Analyzer.SkipPorts, l.cfg.Interfaces, p); err != nil {
+	program, err := l.filter(p)
+	if err == nil {
+		err = l.ring.Filter(program)
+	}
+	if err != nil {
 		return fmt.Errorf("look at other ports: %w", err)
 	}
 	l.ports.Store(&p)
@@ -68,7 +71,7 @@ func (l *Live) Look(p Ports) error {
 }
 
 // hold makes the ring known to Look; nil takes it away.
-func (l *Live) hold(r *ring) {
+func (l *Live) hold(r *ring.Ring) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ring = r
@@ -78,17 +81,9 @@ func (l *Live) hold(r *ring) {
 var ErrNotAllowed = errors.New("capturing packets needs root or CAP_NET_RAW (setcap cap_net_raw+ep)")
 
 const (
-	blockSize = 1 << 20
-	frameSize = 1 << 16
-	pollFor   = 500 * time.Millisecond
-	retireFor = 200 * time.Millisecond // how long a packet may wait for its block to be full; each wake costs 100 naps of Go's sysmon
+	waitFor   = 500 * time.Millisecond
+	retireFor = 200 * time.Millisecond // how long a packet may wait for its block to be full, and with it what it proves
 )
-
-// ring is one socket.
-type ring struct {
-	*afpacket.TPacket
-	drops uint
-}
 
 // Run captures until ctx ends. What the kernel dropped is a gap. It looks at the clock only while no packet comes: packets carry their own time.
 func (l *Live) Run(ctx context.Context, to tallyman.Recorder) error {
@@ -99,6 +94,7 @@ func (l *Live) Run(ctx context.Context, to tallyman.Recorder) error {
 	defer r.Close()
 	l.hold(r)
 	defer l.hold(nil)
+	defer context.AfterFunc(ctx, r.Wake)()
 	pool := digest.NewPool()
 	go pool.Run()
 	defer pool.Close()
@@ -114,41 +110,40 @@ func (l *Live) Run(ctx context.Context, to tallyman.Recorder) error {
 	}
 	var (
 		f      = Frame{Link: frame.Raw}
-		last   = time.Now()
-		looked = last
+		looked = time.Now()
 		wanted = l.wanted()
-		count  int
 	)
-	for ctx.Err() == nil {
-		data, ci, err := r.ZeroCopyReadPacketData()
-		drain() // a packet that an answer is in comes behind the note of who sent it
-		if l.ports.Load() != nil {
-			a.Look(*l.ports.Swap(nil))
+	packet := func(p *ring.Packet) {
+		if wanted != nil && !wanted[p.Interface] {
+			return
 		}
-		switch {
-		case errors.Is(err, afpacket.ErrTimeout):
-			last = time.Now()
-			a.Tick(last)
-		case errors.Is(err, afpacket.ErrPoll), errors.Is(err, unix.EINTR), errors.Is(err, unix.ENETDOWN):
-			// An interface that goes down is told once; the others go on.
-			continue
-		case err != nil:
-			return fmt.Errorf("capture packets: %w", err)
-		case wanted == nil || wanted[ci.InterfaceIndex]:
-			f.Time, f.Place, f.Data, f.Length = ci.Timestamp, uint32(ci.InterfaceIndex), data, ci.Length
-			last = ci.Timestamp
-			a.Packet(&f)
-		}
-		if count++; count%1024 == 0 || err != nil {
-			if now := time.Now(); now.Sub(looked) >= time.Second || now.Before(looked) {
-				l.drops(a, r, looked, now)
-				missed = l.unnoted(a, who, missed, looked, now)
-				looked = now
-			}
-		}
-		if len(l.batch) >= mostBatch || err != nil || count%64 == 0 {
+		f.Time, f.Place, f.Data, f.Length = p.Time, uint32(p.Interface), p.Data, p.Length
+		a.Packet(&f)
+		if len(l.batch) >= mostBatch {
 			l.flush(to)
 		}
+	}
+	for ctx.Err() == nil {
+		there, err := r.Wait(waitFor)
+		if err != nil {
+			return fmt.Errorf("capture packets: %w", err)
+		}
+		drain() // a packet that an answer is in comes behind the note of who sent it
+		if p := l.ports.Swap(nil); p != nil {
+			a.Look(*p)
+		}
+		now := time.Now()
+		if there {
+			r.Each(packet)
+		} else {
+			a.Tick(now)
+		}
+		if now.Sub(looked) >= time.Second || now.Before(looked) {
+			l.drops(a, r, looked, now)
+			missed = l.unnoted(a, who, missed, looked, now)
+			looked = now
+		}
+		l.flush(to)
 	}
 	l.drops(a, r, looked, time.Now())
 	l.unnoted(a, who, missed, looked, time.Now())
@@ -197,7 +192,7 @@ func (l *Live) unnoted(a *Analyzer, who *takers, told uint64, from, to time.Time
 	return who.missed
 }
 
-// mostBatch bounds the evidence that waits to be recorded: at most 64 packets long, or until the ring is empty.
+// mostBatch bounds the evidence that waits to be recorded: at most as long as a block of the ring is read.
 const mostBatch = 256
 
 func (l *Live) flush(to tallyman.Recorder) {
@@ -209,14 +204,9 @@ func (l *Live) flush(to tallyman.Recorder) {
 }
 
 // drops tells what the kernel lost since it was last asked.
-func (l *Live) drops(a *Analyzer, r *ring, from, to time.Time) {
-	_, stats, err := r.SocketStats()
-	if err != nil {
-		return
-	}
-	if n := stats.Drops() - r.drops; n > 0 {
-		r.drops = stats.Drops()
-		a.Lost(from, to, int64(n), "the kernel dropped packets: the ring was full")
+func (l *Live) drops(a *Analyzer, r *ring.Ring, from, to time.Time) {
+	if n, err := r.Drops(); err == nil && n > 0 {
+		a.Lost(from, to, n, "the kernel dropped packets: the ring was full")
 	}
 }
 
@@ -248,66 +238,50 @@ func above(name string) bool {
 	return false
 }
 
-// open makes the ring. The socket hands over packets from their IP header on, whatever the interface, with the VLAN tag taken off.
-func (l *Live) open() (*ring, error) {
-	blocks := max(l.cfg.Ring/blockSize, 2)
-	options := []any{
-		afpacket.SocketDgram, afpacket.TPacketVersion3, afpacket.OptBlockSize(blockSize), afpacket.OptFrameSize(frameSize), afpacket.OptNumBlocks(blocks),
-		afpacket.OptPollTimeout(pollFor), afpacket.OptBlockTimeout(retireFor),
-	}
+// open makes the ring.
+func (l *Live) open() (*ring.Ring, error) {
 	for _, name := range l.cfg.Interfaces {
 		if _, err := net.InterfaceByName(name); err != nil {
 			return nil, fmt.Errorf("interface %s: %w", name, err)
 		}
 	}
-	if len(l.cfg.Interfaces) == 1 {
-		options = append(options, afpacket.OptInterface(l.cfg.Interfaces[0]))
-	}
-	t, err := afpacket.NewTPacket(options...)
+	program, err := l.filter(Ports{FTP: l.cfg.Analyzer.FTPPorts, Data: l.cfg.Data})
 	if err != nil {
-		if errors.Is(err, os.ErrPermission) {
-			err = fmt.Errorf("%w: %w", ErrNotAllowed, err)
-		}
 		return nil, err
 	}
-	r := &ring{TPacket: t}
-	if err := r.attach(l.cfg.Analyzer.SkipPorts, l.cfg.Interfaces, Ports{FTP: l.cfg.Analyzer.FTPPorts, Data: l.cfg.Data}); err != nil {
-		t.Close()
-		return nil, err
+	cfg := ring.Config{Filter: program, Size: l.cfg.Ring, Retire: retireFor}
+	if len(l.cfg.Interfaces) == 1 {
+		cfg.Interface = l.cfg.Interfaces[0]
 	}
-	// What came before the filter was there is unfiltered, and counted too.
-	if err := t.InitSocketStats(); err != nil {
-		t.Close()
-		return nil, fmt.Errorf("read the counters: %w", err)
+	r, err := ring.Open(cfg)
+	if errors.Is(err, os.ErrPermission) {
+		err = fmt.Errorf("%w: %w", ErrNotAllowed, err)
 	}
-	return r, nil
+	return r, err
 }
 
-// attach gives the ring the filter for the ports, in place of the one that it has.
-func (r *ring) attach(skip []uint16, interfaces []string, p Ports) error {
-	c := filterConfig{skip: skip, control: p.FTP, data: p.Data}
+// filter is the program that lets through what these ports need.
+func (l *Live) filter(p Ports) ([]bpf.RawInstruction, error) {
+	c := filterConfig{skip: l.cfg.Analyzer.SkipPorts, control: p.FTP, data: p.Data}
 	list, err := net.Interfaces()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, i := range list {
 		if i.Flags&net.FlagLoopback != 0 {
 			c.loopback = uint32(i.Index)
 		}
-		if len(interfaces) == 0 && above(i.Name) {
+		if len(l.cfg.Interfaces) == 0 && above(i.Name) {
 			c.above = append(c.above, i.Index)
 		}
 	}
 	program, err := filter(c)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	raw, err := bpf.Assemble(program)
 	if err != nil {
-		return fmt.Errorf("assemble the kernel filter: %w", err)
+		return nil, fmt.Errorf("assemble the kernel filter: %w", err)
 	}
-	if err := r.SetBPF(raw); err != nil {
-		return fmt.Errorf("attach the filter: %w", err)
-	}
-	return nil
+	return raw, nil
 }

@@ -102,6 +102,15 @@ func cases() []test {
 			bars: []bar{{p50, frozen, free, false, 1.1, "x"}, {missing, frozen, "", false, 0, ""}, {failed, frozen, "", false, 0, ""}},
 			run:  (*rig).frozen,
 		},
+		{
+			name: "wire-starts", title: "Where sessions start, told at 80,000 packets/s; each with the same filter and a ring of 16 MiB", labels: []string{ring, tcpdump, tshark},
+			metrics: []string{share, total, pace, dropped, rss, starts, late},
+			bars: []bar{
+				{share, ring, tcpdump, false, 3, "x"}, {share, ring, tshark, false, 0.1, "x"}, {dropped, ring, "", false, 0, ""}, {starts, ring, "", false, 0, ""},
+				{rss, ring, "", false, 30, "MiB"}, {late, ring, "", false, 250, "ms"},
+			},
+			run: (*rig).starts,
+		},
 	}
 }
 

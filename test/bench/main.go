@@ -38,8 +38,13 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, out, progress io.Writer) (err error) {
-	if len(args) == 1 && args[0] == clients {
+	switch {
+	case len(args) == 1 && args[0] == clients:
 		return load.Child(os.Stdin, out)
+	case len(args) == 1 && args[0] == sender:
+		return runSender(os.Stdin, out)
+	case len(args) == 2 && args[0] == witness:
+		return runWitness(ctx, args[1], os.Stdin, out)
 	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	short := flags.Bool("short", false, "runs of a second: to see that it works, not to quote")

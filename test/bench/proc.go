@@ -41,8 +41,21 @@ type account struct {
 
 // newAccount makes the group and moves pid into it; what pid used before is not counted.
 func newAccount(pid int) (*account, error) {
+	a, err := emptyAccount("tallyman-bench-" + strconv.Itoa(pid))
+	if err != nil {
+		return nil, err
+	}
+	for _, dir := range a.folders() {
+		if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0o644); err != nil {
+			return nil, fmt.Errorf("move the server into its control group: %w", err)
+		}
+	}
+	return a, nil
+}
+
+// emptyAccount makes a group without a process.
+func emptyAccount(name string) (*account, error) {
 	const root = "/sys/fs/cgroup"
-	name := "tallyman-bench-" + strconv.Itoa(pid)
 	a := &account{filepath.Join(root, "cpuacct", name), filepath.Join(root, "memory", name)}
 	if _, err := os.Stat(filepath.Join(root, "cgroup.controllers")); err == nil {
 		a = &account{filepath.Join(root, name), filepath.Join(root, name)}
@@ -50,9 +63,6 @@ func newAccount(pid int) (*account, error) {
 	for _, dir := range a.folders() {
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			return nil, fmt.Errorf("make a control group: %w", err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0o644); err != nil {
-			return nil, fmt.Errorf("move the server into its control group: %w", err)
 		}
 	}
 	return a, nil

@@ -29,6 +29,7 @@ type rig struct {
 	progress io.Writer
 	short    bool
 	runs     int
+	groups   int    // control groups made so far
 	pin      string // together, apart, or "" where the scheduler decides
 }
 
@@ -63,6 +64,12 @@ func newRig(ctx context.Context, binary string, progress io.Writer) (*rig, error
 		return nil, err
 	}
 	return r, os.Chmod(root, 0o755)
+}
+
+// group makes a control group with a name that no other has.
+func (r *rig) group() (*account, error) {
+	r.groups++
+	return emptyAccount(fmt.Sprintf("tallyman-bench-%d-%d", os.Getpid(), r.groups))
 }
 
 func (r *rig) close() error { return errors.Join(os.RemoveAll(r.root), os.RemoveAll(r.state)) }

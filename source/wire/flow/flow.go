@@ -17,7 +17,7 @@ import (
 // Config says which flows are told.
 type Config struct {
 	Host  string
-	Flows int           // how many are remembered in each of two generations; when full, the older generation is forgotten
+	Flows int           // how many are remembered in each of two generations, of IPv4 and of IPv6 apart; when full, the older generation is forgotten
 	Skip  []uint16      // ports of which no flow is told
 	Quiet bool          // tell none at all
 	Idle  time.Duration // a UDP flow that was silent for so long starts anew
@@ -25,20 +25,6 @@ type Config struct {
 
 // Defaults returns the configuration that leaves out DNS.
 func Defaults() Config { return Config{Flows: 65536, Skip: []uint16{53}, Idle: time.Hour} }
-
-// key is a flow in one direction.
-type key struct {
-	src, dst netip.AddrPort
-	kind     frame.Kind
-}
-
-type state struct {
-	place    uint32 // which interface speaks for it
-	told     bool
-	answered bool
-	seq      uint32 // of the SYN
-	last     int64  // Unix seconds
-}
 
 // Counts says what a Table saw.
 type Counts struct {
@@ -48,42 +34,52 @@ type Counts struct {
 
 // Table knows the flows. It belongs to one goroutine.
 type Table struct {
-	Counts     Counts
-	cfg        Config
-	out        func(tallyman.Evidence)
-	young, old map[key]*state
+	Counts Counts
+	cfg    Config
+	out    func(tallyman.Evidence)
+	four   generations[key4]
+	six    generations[key6]
 }
 
 // New returns a Table that gives its evidence to out.
 func New(cfg Config, out func(tallyman.Evidence)) *Table {
-	return &Table{cfg: cfg, out: out, young: map[key]*state{}}
+	return &Table{cfg: cfg, out: out, four: newGenerations[key4](cfg.Flows), six: newGenerations[key6](cfg.Flows)}
 }
 
 // Packet takes a UDP or TCP packet and reports whether it is the one to be looked at: false for a copy from another interface.
 func (t *Table) Packet(p *frame.Packet) bool {
-	k := key{p.Src, p.Dst, p.Kind}
-	s := t.young[k]
-	if s == nil {
-		if s = t.old[k]; s == nil {
-			s = &state{place: p.Place}
-		}
-		t.remember(k, s)
+	if p.Src.Addr().Is4() {
+		return look(t, &t.four, newKey4(p.Src, p.Dst, p.Kind), newKey4(p.Dst, p.Src, p.Kind), p)
 	}
-	now := p.Time.Unix()
-	opens := p.Kind == frame.TCP && p.Has(frame.SYN)
+	return look(t, &t.six, newKey6(p.Src, p.Dst, p.Kind), newKey6(p.Dst, p.Src, p.Kind), p)
+}
+
+// look is Packet, for the flow there and the one back.
+func look[K comparable](t *Table, flows *generations[K], there, back K, p *frame.Packet) bool {
+	s, young := flows.find(there)
+	was := s
+	now := uint32(p.Time.Unix())
+	idle := uint32(t.cfg.Idle / time.Second)
+	fresh := s.last == 0 || now > s.last && now-s.last > idle
+	if s.last == 0 {
+		s.place = p.Place
+	}
 	if s.place != p.Place {
 		// A new connection, or one whose interface has gone, may come another way.
-		if gone := now-s.last > int64(movedAfter/time.Second) || now < s.last-1; !gone || s.last == 0 {
+		if moved := now > s.last && now-s.last > movedAfter || now+1 < s.last; !moved {
 			t.Counts.Copies++
+			if !young {
+				flows.keep(there, s)
+			}
 			return false
 		}
 		s.place = p.Place
 	}
-	fresh := s.last == 0 || now-s.last > int64(t.cfg.Idle/time.Second)
 	s.last = now
+	opens := p.Kind == frame.TCP && p.Has(frame.SYN)
 	switch {
 	case p.Kind == frame.UDP && fresh:
-		if back := t.find(key{p.Dst, p.Src, p.Kind}); back == nil || now-back.last > int64(t.cfg.Idle/time.Second) {
+		if b, _ := flows.find(back); b.last == 0 || now > b.last && now-b.last > idle {
 			t.start(p, "udp", p.Src, p.Dst)
 		}
 	case opens && !p.Has(frame.ACK) && !p.Has(frame.RST) && (!s.told || s.seq != p.Seq):
@@ -93,25 +89,14 @@ func (t *Table) Packet(p *frame.Packet) bool {
 		s.answered, s.seq = true, p.Seq
 		t.start(p, "tcp-answered", p.Dst, p.Src)
 	}
+	if !young || s != was { // most packets of a flow change nothing within a second
+		flows.keep(there, s)
+	}
 	return true
 }
 
-// movedAfter is how long an interface must be silent before another may speak for a flow.
-const movedAfter = 2 * time.Second
-
-func (t *Table) find(k key) *state {
-	if s := t.young[k]; s != nil {
-		return s
-	}
-	return t.old[k]
-}
-
-func (t *Table) remember(k key, s *state) {
-	if len(t.young) >= t.cfg.Flows {
-		t.old, t.young = t.young, make(map[key]*state, t.cfg.Flows/4)
-	}
-	t.young[k] = s
-}
+// movedAfter is how many seconds an interface must be silent before another may speak for a flow.
+const movedAfter = 2
 
 // start tells of one; both ends are those of the one who began.
 func (t *Table) start(p *frame.Packet, what string, client, server netip.AddrPort) {

@@ -75,15 +75,19 @@ func TestPacketIsTakenFromOneInterfaceAlone(t *testing.T) {
 }
 
 func TestFlowsAreBounded(t *testing.T) {
-	r := newRig(func(c *Config) { c.Flows = 100 })
-	for i := range 10000 {
-		r.packet(frame.UDP, a, fmt.Sprintf("10.1.%d.%d:9", i>>8, i&255), 0, 1, 0)
-		r.packet(frame.UDP, a, b, 0, 1, 0) // one that goes on is not forgotten
-		if n := len(r.table.young) + len(r.table.old); n > 200 {
-			t.Fatalf("%d flows", n)
+	for name, f := range map[string]struct{ a, b, many string }{
+		"IPv4": {a, b, "10.1.%d.%d:9"}, "IPv6": {"[fd00::7]:1000", "[fd00::1]:80", "[fd01::%x:%x]:9"},
+	} {
+		r := newRig(func(c *Config) { c.Flows = 100 })
+		for i := range 10000 {
+			r.packet(frame.UDP, f.a, fmt.Sprintf(f.many, i>>8, i&255), 0, 1, 0)
+			r.packet(frame.UDP, f.a, f.b, 0, 1, 0) // one that goes on is not forgotten
+			if n := len(r.table.four.young) + len(r.table.four.old) + len(r.table.six.young) + len(r.table.six.old); n > 200 {
+				t.Fatalf("%s: %d flows", name, n)
+			}
 		}
-	}
-	if len(r.got) != 10001 {
-		t.Errorf("%d starts, want 10001", len(r.got))
+		if len(r.got) != 10001 {
+			t.Errorf("%s: %d starts, want 10001", name, len(r.got))
+		}
 	}
 }
