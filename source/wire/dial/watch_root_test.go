@@ -84,27 +84,32 @@ func TestDialsThatTheRingHasNoRoomForAreCounted(t *testing.T) {
 	defer w.Close()
 	asked := ringSize/(entrySize+headSize) + 1000
 	for _, network := range []string{"udp4", "udp6"} {
-		before := w.Lost()
 		to := net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 50006}
 		if network == "udp6" {
 			to.IP = net.IPv6loopback
 		}
-		for range asked {
-			c, err := net.DialUDP(network, nil, &to)
-			if err != nil {
-				t.Fatal(err)
+		// Others turn sockets too, mostly few: then each of ours that was lost is counted once.
+		for round := 0; ; round++ {
+			before, told := w.Lost(), 0
+			for range asked {
+				c, err := net.DialUDP(network, nil, &to)
+				if err != nil {
+					t.Fatal(err)
+				}
+				c.Close()
 			}
-			c.Close()
-		}
-		told := 0
-		lost := w.Lost() - before
-		w.Drain(func(d Dial) {
-			if d.PID == int32(os.Getpid()) && d.To.Port() == 50006 {
-				told++
+			lost := w.Lost() - before
+			w.Drain(func(d Dial) {
+				if d.PID == int32(os.Getpid()) && d.To.Port() == 50006 {
+					told++
+				}
+			})
+			if told+int(lost) < asked || lost < 1000 || lost > 2000 && round == 9 {
+				t.Fatalf("%s: %d were turned, %d of them told, %d counted as lost", network, asked, told, lost)
 			}
-		})
-		if told+int(lost) < asked || lost < 1000 || lost > 2000 { // others turn sockets too, few
-			t.Errorf("%s: %d were turned, %d of them told, %d counted as lost", network, asked, told, lost)
+			if lost <= 2000 {
+				break
+			}
 		}
 	}
 }
