@@ -267,7 +267,7 @@ func (x *transfer) giveUp(t *Table, now time.Time, why string) {
 	case x.ended:
 	case x.lostBy != "":
 		x.lost(t, "the "+x.lostBy+" closed the control connection")
-	case x.mute:
+	case x.mute && !x.heard().After(x.progress):
 		x.close(t, x.heard(), tallyman.ClientSilent, why)
 	case x.acked && !x.lives && !x.upload() && !x.doubtful() && (x.conn == nil || x.conn.finished(x.conn.sender(x.op))):
 		// A client that dies cuts an upload short, and its kernel may still acknowledge the reply. What it receives was sent whole.

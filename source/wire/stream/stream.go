@@ -27,6 +27,13 @@ const (
 // Taker takes the next n bytes, of which data were captured. It must not keep data.
 type Taker func(data []byte, n int)
 
+// farther is where the stream stands as its ends say, more than ahead beyond what is due.
+type farther struct {
+	segment *frame.Packet // nil: the sender has not said
+	at      int64         // of the segment
+	acked   int64         // 0: the receiver has not said
+}
+
 // segment waits for its turn.
 type segment struct {
 	at, n int64
@@ -56,8 +63,9 @@ type Half struct {
 	early  []segment
 	held   int64
 	holeAt time.Time // since when an acknowledged hole waits
-	recent []byte    // the last bytes that were taken, up to Next, as far as they are not acknowledged
-	forgot bool      // recent is not all of these
+	far    farther
+	recent []byte // the last bytes that were taken, up to Next, as far as they are not acknowledged
+	forgot bool   // recent is not all of these
 }
 
 // Segment takes a segment of this direction.
@@ -81,6 +89,13 @@ func (h *Half) Segment(p *frame.Packet, take Taker) {
 		h.Started, h.base = true, p.Seq
 	}
 	at := h.offset(p.Seq)
+	if at > h.Next+ahead && !p.Has(frame.RST) {
+		q := *p
+		q.Payload = bytes.Clone(p.Payload)
+		h.far.segment, h.far.at = &q, at
+		h.follow(take)
+		return
+	}
 	if p.Has(frame.RST) {
 		// RFC 5961: only a reset at the place that is due is believed; one that is near may answer data that we have not seen.
 		if at >= h.Next-mostBytes && at <= h.Next+mostBytes {
@@ -88,7 +103,7 @@ func (h *Half) Segment(p *frame.Packet, take Taker) {
 		}
 		return
 	}
-	if at > h.Next+ahead || at < h.Next-1<<30 {
+	if at < h.Next-1<<30 {
 		return
 	}
 	end := at + int64(p.Length)
@@ -107,6 +122,21 @@ func (h *Half) Segment(p *frame.Packet, take Taker) {
 // offset returns the 64-bit offset that is nearest to what is due.
 func (h *Half) offset(seq uint32) int64 {
 	return h.Next + int64(int32(seq-(h.base+uint32(h.Next))))
+}
+
+// follow goes on where both ends say that the stream stands, far ahead: many packets were not captured. What one of them says alone may be forged.
+func (h *Half) follow(take Taker) {
+	f := h.far
+	if f.segment == nil || f.acked == 0 || max(f.at, f.acked)-min(f.at, f.acked) > ahead {
+		return
+	}
+	h.far = farther{}
+	for len(h.early) > 0 {
+		h.giveUp(take)
+	}
+	h.skip(min(f.at, f.acked), take)
+	h.Acked = max(h.Acked, f.acked)
+	h.Segment(f.segment, take)
 }
 
 func (h *Half) finish() {
@@ -267,7 +297,12 @@ func (h *Half) Acknowledge(p *frame.Packet, take Taker) {
 		return
 	}
 	at := h.offset(p.Ack)
-	if at > h.Next+ahead || at < h.Next-1<<30 {
+	if at > h.Next+ahead {
+		h.far.acked = at
+		h.follow(take)
+		return
+	}
+	if at < h.Next-1<<30 {
 		return
 	}
 	h.Acked = max(h.Acked, at)

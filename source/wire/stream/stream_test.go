@@ -89,6 +89,41 @@ func TestWhatWasAcknowledgedAndNeverSeenIsMissing(t *testing.T) {
 	}
 }
 
+// A capture that left most packets out: what stands far ahead is followed when both ends say so, over the wrap of the numbers, and not when one does.
+func TestFarAheadIsBelievedWhenBothEndsAreThere(t *testing.T) {
+	var h Half
+	n := int64(0)
+	take := func(_ []byte, size int) { n += int64(size) }
+	h.Segment(seg(99, frame.SYN, ""), take)
+	h.Segment(seg(100, 0, "abc"), take)
+	h.Segment(seg(1<<30, 0, "forged"), take)
+	h.Acknowledge(acknowledge(103, 0), take)
+	if h.Next != 3 {
+		t.Fatalf("one end alone moved it to %d", h.Next)
+	}
+	h.Acknowledge(acknowledge(2_000_000_000, 0), take)
+	if h.Next != 3 {
+		t.Fatalf("two ends that do not agree moved it to %d", h.Next)
+	}
+	last := uint32(0)
+	for _, at := range []int64{1_500_000_000, 3_300_000_000, 5_000_000_000} {
+		last = uint32(100 + at)
+		flags := uint8(0)
+		if at == 5_000_000_000 {
+			flags = frame.FIN
+		}
+		h.Segment(seg(last, flags, "xyz"), take)
+		h.Acknowledge(acknowledge(last+3, 0), take)
+		if h.Next != at+3 || h.Acked != at+3 {
+			t.Fatalf("%d, acknowledged %d, want %d", h.Next, h.Acked, at+3)
+		}
+	}
+	h.Acknowledge(acknowledge(last+4, 0), take)
+	if !h.Confirmed() || n != 5_000_000_003 || h.Missing != n-12 {
+		t.Errorf("confirmed %t, %d bytes, %d missing", h.Confirmed(), n, h.Missing)
+	}
+}
+
 func TestFinCountsAfterAllBeforeIt(t *testing.T) {
 	var h Half
 	var s sink
