@@ -31,6 +31,17 @@ func (ftpd) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, Result
 		from, v.Reason, v.Err = m[len("refused connect from "):], tallyman.Policy, "refused connect"
 	case strings.HasPrefix(m, "repeated login failures from "):
 		from, v.Err = m[len("repeated login failures from "):], "repeated login failures"
+		if strings.HasSuffix(from, ")") { // ADDRESS (NAME)
+			from, _, _ = strings.Cut(from, " (")
+		}
+	case strings.HasPrefix(m, "failed login from "):
+		from, v.Err = m[len("failed login from "):], "failed login"
+	case strings.HasPrefix(m, "FTP LOGIN REFUSED ("):
+		why, rest, _ := strings.Cut(m[len("FTP LOGIN REFUSED "):], " FROM ")
+		from, v.User, _ = strings.Cut(rest, ", ")
+		v.Err = "login refused " + why
+	case strings.HasPrefix(m, "FTP session closed"):
+		return out, noted(whySession)
 	case strings.HasPrefix(m, "FTPD: IMPORT file "), strings.HasPrefix(m, "FTPD: EXPORT file "):
 		return out, noted("names neither client nor result")
 	case strings.HasPrefix(m, "connect"), strings.HasPrefix(m, "User ") && strings.Contains(m, " timed out after "):
@@ -38,7 +49,18 @@ func (ftpd) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, Result
 	case strings.HasPrefix(m, "warning: "), strings.HasPrefix(m, "gethostbyaddr: "):
 		return out, noted(whyServer)
 	default:
-		return out, refused(whyUnknown)
+		host, user, ok := pamFailure(m)
+		switch {
+		case ok:
+			from, v.User, v.Err = host, user, "authentication failure"
+		case pamOther(m):
+			return out, noted(whySession)
+		default:
+			return out, refused(whyUnknown)
+		}
+	}
+	if name, at, ok := strings.Cut(from, " ["); ok && strings.HasSuffix(at, "]") && !strings.ContainsAny(name, " []") { // NAME [ADDRESS]
+		from = strings.TrimSuffix(at, "]")
 	}
 	if from == "" || strings.ContainsAny(from, " \t") {
 		return out, refused(whyNoAddress)

@@ -2,6 +2,7 @@ package format
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 	"time"
 
@@ -9,7 +10,7 @@ import (
 	"tallyman/source/logs/format/line"
 )
 
-// sftpgo reads the JSON log of SFTPGo, one object in a line: transfers (Upload, Download), failed logins and changes of the tree. An FTP upload that was
+// sftpgo reads the JSON log of SFTPGo, one object in a line: transfers (Upload, Download), logins, failed ones too, and changes of the tree. An FTP upload that was
 // cut is logged without an error.
 type sftpgo struct{}
 
@@ -52,6 +53,10 @@ func (sftpgo) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, Resu
 	var r sftpgoRecord
 	if err := json.Unmarshal([]byte(e.Message), &r); err != nil {
 		return out, refused(whyNotOwn)
+	}
+	if v, facts, ok := sftpgoLogin(e, &r); ok {
+		e.finish(&v, facts...)
+		return append(out, v), Result{}
 	}
 	proto := strings.ToLower(r.Protocol)
 	switch proto {
@@ -99,6 +104,42 @@ func (sftpgo) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, Resu
 	}
 	e.finish(&v, facts...)
 	return append(out, v), Result{}
+}
+
+// sftpgoLogin reads what stands in words only:
+//
+//	User "bob" logged in with "password" from ip "192.0.2.1", TLS enabled? false
+//	User "bob" logged in with "keyboard-interactive", from ip "192.0.2.1", client version "SSH-2.0-x", negotiated algorithms: {...}
+func sftpgoLogin(e *Entry, r *sftpgoRecord) (v tallyman.Evidence, facts []fact, ok bool) {
+	proto := map[string]string{"SSH": "sftp", "FTP": "ftp"}[r.Sender]
+	rest, ok := strings.CutPrefix(r.Message, "User ")
+	if proto == "" || !ok {
+		return v, nil, false
+	}
+	user, rest, ok1 := quoted(rest, " logged in with ")
+	method, rest, ok2 := quoted(rest, " from ip ", ", from ip ")
+	address, _, ok3 := quoted(rest, "")
+	if !ok1 || !ok2 || !ok3 {
+		return v, nil, false
+	}
+	v = e.session(tallyman.KindLogin, proto)
+	v.User, v.Session = user, r.ConnectionID
+	return v, append(client(&v, address), fact{"method", method}), true
+}
+
+// quoted reads a Go string at the start of text, and one of the ends behind it.
+func quoted(text string, ends ...string) (value, rest string, ok bool) {
+	q, err := strconv.QuotedPrefix(text)
+	if err != nil {
+		return "", "", false
+	}
+	value, err = strconv.Unquote(q)
+	for _, end := range ends {
+		if rest, ok = strings.CutPrefix(text[len(q):], end); ok {
+			return value, rest, err == nil
+		}
+	}
+	return "", "", false
 }
 
 // sftpgoEnds sets both ends: the client has its port.

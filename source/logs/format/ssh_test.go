@@ -94,9 +94,32 @@ func TestLinesOfSFTPGo(t *testing.T) {
 = closed sftp op=rename user=u session=x path="/srv/b" from="/srv/a" reason=closed
 {"level":"info","time":"2026-11-20T17:42:01.500","sender":"FTP","message":"x","protocol":"FTP"}
 ~ about the course of a session
+{"level":"info","time":"2026-11-20T17:42:01.500","sender":"FTP","connection_id":"FTP_0_13","message":"User \"bob\" logged in with \"password\" from ip \"192.0.2.1\", TLS enabled? false"}
+= login ftp peer=192.0.2.1:0 user=bob session=FTP_0_13 details={"method":"password"}
+{"level":"info","time":"2026-11-20T17:42:01.500","sender":"SSH","connection_id":"34e4","message":"User \"a\\\" from ip \\\"1.2.3.4\" logged in with \"keyboard-interactive\", from ip \"2001:db8::1\", client version \"SSH-2.0-x\""}
+= login sftp peer=[2001:db8::1]:0 user=a" from ip "1.2.3.4 session=34e4 details={"method":"keyboard-interactive"}
 {"sender":"Upload"}
 ! not a line of this format
 not json
 ! not a line of this format
+`)
+}
+
+func TestLinesOfOldDaemons(t *testing.T) {
+	script(t, "ftpd", `
+Oct  6 09:59:26 vm wu-ftpd[1]: failed login from hj-145.bta.net.cn [202.108.145.173]
+= login-failed ftp peer=202.108.145.173:0 session=1 pid=1 reason=login-failed
+Oct  6 09:59:26 vm wu-ftpd[2]: pam_unix(wu-ftpd:auth): authentication failure; logname= uid=0 euid=0 tty= ruser= rhost=198.51.100.71  user=root
+= login-failed ftp peer=198.51.100.71:0 user=root session=2 pid=2 reason=login-failed
+Oct  6 09:59:26 vm ftpd[3]: repeated login failures from 198.51.100.23 (example.com)
+= login-failed ftp peer=198.51.100.23:0 session=3 pid=3 reason=login-failed
+Oct  6 09:59:26 vm ftpd[4]: FTP LOGIN FROM host.example [192.0.2.1], bob
+= login ftp peer=192.0.2.1:0 user=bob session=4 pid=4
+Oct  6 09:59:26 vm ftpd[5]: FTP LOGIN REFUSED (bad shell) FROM host.example [192.0.2.1], bob
+= login-failed ftp peer=192.0.2.1:0 user=bob session=5 pid=5 reason=login-failed
+Oct  6 09:59:26 vm ftpd[6]: failed login from a b [192.0.2.1]
+! the client is no address
+Oct  6 09:59:26 vm ftpd[7]: FTP session closed
+~ about the course of a session
 `)
 }

@@ -40,7 +40,7 @@ var table = [...]spec{
 	{"pure-ftpd", []string{"pure-ftpd"}, nil, newPureFTPd},
 	{"sshd", []string{"sshd", "sshd-session", "sshd-auth"}, nil, newSSHD},
 	{"sftp-server", []string{"internal-sftp", "sftp-server"}, nil, newSFTPServer},
-	{"ftpd", []string{"ftpd", "in.ftpd"}, nil, newFTPD},
+	{"ftpd", []string{"ftpd", "in.ftpd", "wu-ftpd"}, nil, newFTPD},
 	{"sftpgo", nil, sftpgoLine, newSFTPGo},
 }
 
