@@ -29,11 +29,15 @@ func (s *session) tell(t *Table, kind tallyman.Kind, r reply, what string) {
 	t.out(e)
 }
 
-// tellBounce tells that a client named somebody else as its own end of a data connection: the flow that it asked for.
+// tellBounce tells that a client named somebody else as its own end of a data connection: the flow that it asked for. The zero reply is none.
 func (s *session) tellBounce(t *Table, c command, r reply) {
 	e := s.sign(t, tallyman.KindFlow, s.last)
 	e.Began, e.Self = s.began, c.endpoint.said
-	e.Err = fmt.Sprintf("bounce: %s %s to %s names a third party, answered %d", c.verb, c.arg, s.self, r.code)
+	answered := "not answered"
+	if r.code != 0 {
+		answered = fmt.Sprintf("answered %d", r.code)
+	}
+	e.Err = fmt.Sprintf("bounce: %s %s to %s names a third party, %s", c.verb, c.arg, s.self, answered)
 	e.Raw = at(s.number())
 	t.out(e)
 }

@@ -186,6 +186,12 @@ func (t *Table) forget(s *session) {
 		t.withdraw(e)
 	}
 	s.endpoints = nil
+	for _, c := range s.queue {
+		if c.endpoint != nil && c.endpoint.bounce {
+			s.tellBounce(t, c, reply{}) // one of them says it
+			return
+		}
+	}
 }
 
 // data takes a packet of a connection that is not yet followed.

@@ -469,3 +469,18 @@ func FuzzParsers(f *testing.F) {
 }
 
 var passiveAddr = netip.MustParseAddr("10.0.0.1")
+
+// Scans send their commands without waiting for an answer.
+func TestPortThatNobodyAnswersIsABounceWhenTheSessionEnds(t *testing.T) {
+	k := newTalk(t)
+	c := k.login()
+	c.says(0, "PORT 10,2,2,3,0,80\r\n").acks(1).says(0, "PORT 10,2,2,3,0,81\r\n").acks(1)
+	if n := k.count(tallyman.KindFlow); n != 0 {
+		t.Errorf("%d bounces before an answer or the end", n)
+	}
+	c.fin(0).fin(1).acks(0)
+	k.table.Tick(k.now.Add(time.Minute))
+	if n := k.count(tallyman.KindFlow); n != 1 || !strings.Contains(k.got[len(k.got)-1].Err, "10,2,2,3,0,80 to 10.0.0.1:21 names a third party, not answered") {
+		t.Errorf("%d bounces, %+v", n, k.got[len(k.got)-1])
+	}
+}
