@@ -105,7 +105,7 @@ func (c Clock) resolve(d *reader) (time.Time, string, bool) {
 	}
 	if d.hasYear {
 		t, ok := d.date.in(d.date.year, zone, c.Now)
-		return t, d.s, ok
+		return t, d.s, ok && d.date.year >= 1970 // earlier is no clock of a Unix host, and year 1 is no time at all
 	}
 	if c.Now.IsZero() {
 		return time.Time{}, "", false

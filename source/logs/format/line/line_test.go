@@ -139,6 +139,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(`<38>1 2019-07-08T17:40:17Z h sshd 55555 - [a b="1"] z`)
 	f.Add("2013-11-16 21:59:30,121 novo proftpd[25891] l")
 	f.Add("Jun 25 23:53:34 [sshd] User root\n")
+	f.Add("0001-01-01 00:00:000:")
 	c := line.Clock{Now: time.Date(2026, 8, 15, 0, 0, 0, 0, time.UTC), Zone: time.UTC}
 	f.Fuzz(func(t *testing.T, s string) {
 		h, m, ok := line.Parse(s, c)
