@@ -67,7 +67,7 @@ func (s *Scanner) Scan() ([]Server, error) {
 			continue
 		}
 		stats[st.PID] = st
-		if old, ok := s.known[id{st.PID, st.Start}]; ok && old.program == "" && !daemon.Known(st.Comm) && !daemon.Starter(st.Comm) {
+		if old, ok := s.known[id{st.PID, st.Start}]; ok && old.program == "" && !daemon.Worth(st.Comm) {
 			continue
 		}
 		if p := s.program(st); daemon.Known(p) || daemon.Starter(p) {

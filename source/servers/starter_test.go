@@ -113,6 +113,18 @@ func TestServersOfSocketUnitsAreFound(t *testing.T) {
 	m.starts(s, "tftpd-hpa 1 [127.0.0.1:69] systemd ROOT/srv/tftp", "openssh 1 [127.0.0.1:2222] systemd ROOT/srv/jail", "openssh 30 [127.0.0.1:22]  ROOT/srv/jail")
 }
 
+// A process becomes another program, whose name the kernel cuts.
+func TestAProcessThatBecomesAStarterIsFound(t *testing.T) {
+	m := newMachine(t)
+	m.write(m.root+"/etc/vsftpd.conf", "anon_root=/srv/ftp\n")
+	m.waiting(10, 1, "/usr/bin/nsenter", "nsenter", []int{2121}, nil)
+	s := servers.New(m.proc)
+	m.starts(s)
+	m.end(10)
+	m.waiting(10, 1, "/usr/bin/systemd-socket-activate", "systemd-socket-activate -l 2121 -a vsftpd", []int{2121}, nil)
+	m.starts(s, "vsftpd 10 [127.0.0.1:2121] systemd-socket-activate ROOT/srv/ftp")
+}
+
 // What starts it need not be known, as long as it waits on the port on which the child is asked.
 func TestAServerIsKnownByAChildThatWasStartedForOneConnection(t *testing.T) {
 	m := newMachine(t)
@@ -139,7 +151,7 @@ func TestProgramsThatAreFollowedByAServerAreRead(t *testing.T) {
 		m.waiting(10, 1, exe, line, []int{2121}, []int{6969})
 		m.starts(servers.New(m.proc), want)
 	}
-	f("/usr/bin/systemd-socket-activate -l 127.0.0.1:2121 --inetd -a vsftpd", "vsftpd 10 [127.0.0.1:2121] systemd-socket-activate ROOT/srv/ftp")
+	f("/usr/bin/systemd-socket-activate -l 127.0.0.1:2121 --inetd -a -E PATH vsftpd", "vsftpd 10 [127.0.0.1:2121] systemd-socket-activate ROOT/srv/ftp")
 	f("/usr/bin/systemd-socket-activate --listen=6969 -d --inetd in.tftpd -s /srv/tftp", "tftpd-hpa 10 [127.0.0.1:6969] systemd-socket-activate ROOT/srv/tftp")
 	f("/usr/bin/tcpsvd -vE 0 2121 vsftpd", "vsftpd 10 [127.0.0.1:2121] tcpsvd ROOT/srv/ftp")
 	f("/usr/bin/tcpserver -c 9 0 2121 /usr/sbin/vsftpd", "vsftpd 10 [127.0.0.1:2121] tcpserver ROOT/srv/ftp")

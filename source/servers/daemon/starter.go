@@ -27,6 +27,30 @@ var starters = map[string]func(args []string, look Look) []Start{
 // Starter reports whether a program may start servers for each connection.
 func Starter(program string) bool { return starters[program] != nil }
 
+// commLen is how much of its name a process has (TASK_COMM_LEN without its NUL).
+const commLen = 15
+
+// Worth reports whether the name that a process has itself may be that of a server or a starter, so that its executable is worth a look.
+func Worth(comm string) bool {
+	if Known(comm) || Starter(comm) {
+		return true
+	}
+	if len(comm) < commLen {
+		return false
+	}
+	for name := range known {
+		if strings.HasPrefix(name, comm) {
+			return true
+		}
+	}
+	for name := range starters {
+		if strings.HasPrefix(name, comm) {
+			return true
+		}
+	}
+	return false
+}
+
 // Starts reads which of the servers that are looked for a program starts. args is its command line with its own name.
 func Starts(program string, args []string, look Look) (out []Start) {
 	reader := starters[program]
@@ -225,7 +249,7 @@ func (s *xinetdService) start(c *xinetdFiles) *Start {
 
 // activate reads systemd-socket-activate(1).
 func activate(args []string, _ Look) []Start {
-	options, rest := grammar{short: "l:aEd", long: map[string]string{"listen=": "l", "accept": "a", "datagram": "d", "setenv=": "E", "inetd": "inetd", "fdname=": "fdname"}}.first(args)
+	options, rest := grammar{short: "l:aE:d", long: map[string]string{"listen=": "l", "accept": "a", "datagram": "d", "setenv=": "E", "fdname=": "fdname", "inetd": "inetd"}}.first(args)
 	var out []Start
 	_, accepts := value(options, "a")
 	_, udp := value(options, "d")
