@@ -155,3 +155,41 @@ func childOn(t *testing.T, port int) bool {
 		return inodes[to]
 	})
 }
+
+func TestWatchProvesWhatInetdStarts(t *testing.T) {
+	t.Parallel()
+	i := newIsland(t)
+	w := &watching{island: i, root: mkdir(t, i.dir, "srv"), state: filepath.Join(t.TempDir(), "state")}
+	for _, name := range []string{"by-tftp", "by-ftp"} {
+		must(os.WriteFile(filepath.Join(w.root, name), noise(1, 3000), 0o600))
+		must(os.Chmod(filepath.Join(w.root, name), 0o644))
+	}
+	tftpd, libraries := peer(t, "tftpd-hpa")
+	vsftpd, more := peer(t, "vsftpd")
+	inetd, its := peer(t, "openbsd-inetd")
+	tftp, ftp := freePort(t), freeTCP(t)
+	conf := i.write("vsftpd.conf", "listen=NO\nanonymous_enable=YES\nftp_username=lu\nanon_root="+w.root+"\nsecure_chroot_dir=/run/vsftpd/empty\nseccomp_sandbox=NO\n"+
+		"xferlog_enable=YES\nlog_ftp_protocol=YES\nvsftpd_log_file="+i.file("vsftpd.log")+"\n")
+	started(t, []string{"LD_LIBRARY_PATH=" + strings.Join([]string{libraries, more, its}, ":")}, "nsenter", "--mount", "--target", fmt.Sprint(i.pid), inetd, "-i", "-E",
+		i.write("inetd.conf", fmt.Sprintf("%d dgram udp wait root %s in.tftpd -vv -s %s\n%d stream tcp nowait root %s vsftpd %s\n", tftp, tftpd, w.root, ftp, vsftpd, conf)))
+	_ = i.dial(ftp).Close()
+	w.start()
+	for _, part := range []string{
+		"Watching 2 servers", "tftpd-hpa  pid", "vsftpd  pid", "started by inetd for each connection  on 0.0.0.0:" + fmt.Sprint(tftp), "serves " + w.root,
+		"=> complete, failed, aborted and refused are proven, and uploads that were stored short are found", "claims: requests, refusals, ends",
+	} {
+		if said := w.said.String(); !strings.Contains(said, part) {
+			t.Errorf("the first words do not say %q:\n%s", part, said)
+		}
+	}
+	for name, url := range map[string]string{"by-tftp": fmt.Sprintf("tftp://127.0.0.1:%d/by-tftp", tftp), "by-ftp": fmt.Sprintf("ftp://127.0.0.1:%d/by-ftp", ftp)} {
+		if out, code := client(t, t.TempDir(), nil, "curl", "-sS", "-o", "got", url); code != 0 {
+			t.Fatal(out)
+		}
+		i.until(name+" is complete by packets and file", func() bool {
+			all := w.ls(name)
+			return len(all) == 1 && all[0].Verdict == "complete" && all[0].Bytes == 3000 && slices.Contains(all[0].Witnesses, "files") && slices.Contains(all[0].Witnesses, "wire")
+		})
+	}
+	w.stop()
+}
