@@ -62,6 +62,7 @@ type cluster struct {
 	merged   bool
 	lost     bool      // it fell silent across a gap
 	missed   time.Time // when that was found
+	mute     bool      // the file was closed, and the log of its server, which would say so before, has not
 	heard    time.Time // when the newest evidence of it was seen
 
 	face      face

@@ -27,6 +27,7 @@ type Config struct {
 	Settled int           // how many ended transfers wait at the most; the oldest is forgotten first
 	Steps   int           // how many requests are remembered for boot searches at the most; the oldest client is forgotten first
 	Linger  time.Duration // how long a line of a log that tells no end waits for the end of what it speaks of
+	Flush   time.Duration // how much later than another witness a log may come; less than Settle
 	Silence time.Duration // an active transfer of which nothing was heard for so long, across a gap of its witness, is unproven
 	Draw    func(first *tallyman.Evidence) tallyman.UUID
 }
@@ -34,7 +35,7 @@ type Config struct {
 // Defaults returns the configuration of a running server.
 func Defaults() Config {
 	return Config{
-		Settle: 5 * time.Second, Linger: 75 * time.Second, Settled: 8192, Steps: 32768, Silence: 2 * time.Minute,
+		Settle: 5 * time.Second, Linger: 75 * time.Second, Flush: 3 * time.Second, Settled: 8192, Steps: 32768, Silence: 2 * time.Minute,
 		Draw: func(e *tallyman.Evidence) tallyman.UUID { return tallyman.DrawUUID(e.Seen, e.ID) },
 	}
 }
@@ -55,6 +56,7 @@ type Join struct {
 	now      time.Time           // when the newest evidence was seen; a clock that is set back takes it back
 	looked   time.Time
 	swept    time.Time
+	hushed   time.Time
 	lanes    map[lane][]*cluster // those that may belong together
 	stale    map[lane]struct{}   // lanes on which something changed
 	wired    bool                // packets were seen
@@ -179,6 +181,7 @@ func (j *Join) Restore(t *tallyman.Transfer) {
 // Changed returns the records that changed since it was last called, in the order in which they first changed. The caller owns them.
 func (j *Join) Changed() []tallyman.Record {
 	j.rematch()
+	j.hush()
 	out := j.alone
 	j.alone = nil
 	for _, c := range j.dirty {
@@ -232,7 +235,7 @@ func (c *cluster) transfer() *tallyman.Transfer {
 	if len(c.down) == 0 {
 		return c.judge()
 	}
-	whole := cluster{evidence: c.all(), search: c.search, lost: c.lost}
+	whole := cluster{evidence: c.all(), search: c.search, lost: c.lost, mute: slices.ContainsFunc(c.members(), func(m *cluster) bool { return m.mute })}
 	return whole.judge()
 }
 
@@ -245,6 +248,7 @@ func (j *Join) Advance(now time.Time) {
 	}
 	j.looked = now
 	j.rematch() // what is forgotten below may have found its like in this batch
+	j.hush()
 	for c := range j.open {
 		switch {
 		case c.lost && apart(now, c.missed, gapsKept*j.cfg.Silence):

@@ -87,6 +87,8 @@ func (c *cluster) verdict(t *tallyman.Transfer) {
 	case chief != nil && proves(chief):
 		j.Verdict, j.Reason = ruling(chief)
 		c.refine(t, chief)
+	case c.mute && chief != nil && chief.Witness == "files":
+		j.Verdict, j.Reason = tallyman.Failed, tallyman.ClientGone
 	case c.lost:
 		j.Verdict, j.Reason = tallyman.Unproven, tallyman.InGap
 		t.End = c.last()
@@ -133,7 +135,7 @@ func (c *cluster) chief() *tallyman.Evidence {
 		return w
 	}
 	for i := range c.evidence {
-		if e := &c.evidence[i]; ends(e) && (chief == nil || weight(e) >= weight(chief)) {
+		if e := &c.evidence[i]; ends(e) && (chief == nil || weight(e) >= weight(chief)) && !c.mistaken(e) {
 			chief = e
 		}
 	}

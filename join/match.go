@@ -83,10 +83,14 @@ func (j *Join) matchProcess(in []*cluster) {
 			j.bearOut(l, best, best != nil)
 		}
 	}
-	lines := slices.DeleteFunc(slices.Clone(in), func(c *cluster) bool { return c.face.logger == 0 })
 	opened := of(in, filesRole)
+	said := inSession(opened, slices.DeleteFunc(slices.Clone(in), func(c *cluster) bool { return c.face.logger == 0 || c.face.oneDeed }))
+	lines := slices.DeleteFunc(slices.Clone(in), func(c *cluster) bool { return c.face.logger == 0 || !c.face.oneDeed })
 	for _, f := range opened {
-		best := nearestLine(f, lines)
+		best := said[f]
+		if best == nil {
+			best = nearestLine(f, lines)
+		}
 		if best == nil {
 			best = answered(f, packets)
 			if best != nil && len(opened) > 1 && !endsIn(f.face.name, best.face.name) {
@@ -128,6 +132,38 @@ func saidBefore(l *cluster, in []*cluster) *cluster {
 	return last
 }
 
+// inSession finds the lines for what a process did to files that serves a whole login: name by name and in order, for file events may come late.
+func inSession(files, lines []*cluster) map[*cluster]*cluster {
+	type deed struct{ way, base string }
+	of := map[deed][]*cluster{}
+	for _, f := range files {
+		of[deed{f.face.way, f.face.base}] = append(of[deed{f.face.way, f.face.base}], f)
+	}
+	spoken := map[deed][]*cluster{}
+	for _, l := range lines {
+		if d := (deed{l.face.way, l.face.base}); len(of[d]) > 0 {
+			spoken[d] = append(spoken[d], l)
+		}
+	}
+	up := map[*cluster]*cluster{}
+	for d, lines := range spoken {
+		free := slices.Clone(of[d])
+		for _, m := range pairUp(free, slices.DeleteFunc(slices.Clone(lines), ending), begin, sessionGap) {
+			up[m.a] = m.b
+		}
+		free = slices.DeleteFunc(closed(of[d]), func(f *cluster) bool { return up[f] != nil })
+		for _, m := range pairUp(free, slices.DeleteFunc(lines, beginning), end, func(f, l *cluster) (time.Duration, bool) {
+			return apartBy(f.face.until, l.face.until, tolerance)
+		}) {
+			up[m.a] = m.b
+		}
+	}
+	return up
+}
+
+// sessionGap compares when a file was opened with what a line of the process says of it.
+func sessionGap(f, l *cluster) (time.Duration, bool) { return apartBy(f.face.at, l.face.at, tolerance) }
+
 func nearestLine(f *cluster, lines []*cluster) *cluster {
 	var best *cluster
 	nearest := time.Duration(0)
@@ -146,22 +182,13 @@ func before(a, b *cluster) bool {
 	return list[0] == a
 }
 
-// processGap compares what a process did to a file with what it, or its parent's logger, said.
+// processGap compares what a process did to a file with what it said of the one request that it served.
 func processGap(f, l *cluster) (time.Duration, bool) {
-	if !l.face.oneDeed && f.face.base != l.face.base {
-		return 0, false // the process serves many: the name decides
-	}
-	if l.face.way != "" && f.face.way != "" && l.face.way != f.face.way && !l.face.oneDeed {
-		return 0, false
-	}
 	at, to := f.face.at, l.face.at
 	if l.face.ending && !f.face.until.IsZero() {
 		at = f.face.until
 	}
-	if l.face.oneDeed {
-		return at.Sub(to).Abs(), at.Sub(to) > -tolerance && (l.face.until.IsZero() || at.Sub(l.face.until) < tolerance)
-	}
-	return apartBy(at, to, tolerance)
+	return at.Sub(to).Abs(), at.Sub(to) > -tolerance && (l.face.until.IsZero() || at.Sub(l.face.until) < tolerance)
 }
 
 // matchNames finds who belongs to whom among all that name the same file.

@@ -24,17 +24,37 @@ func (c *cluster) claimed() (tallyman.Verdict, tallyman.Reason) {
 }
 
 // believed is the verdict on a claim of success that nobody proves. Of SFTP the CLOSE of the client is in the log (OpenSSH, internal-sftp); with the
-// file as long as the log says that is proof by two.
+// file as long as the log says that is proof by two. What was appended (O_APPEND leaves no hole) makes the file longer by as much.
 func (c *cluster) believed(t *tallyman.Transfer, claim *tallyman.Evidence) (tallyman.Verdict, tallyman.Reason) {
 	size := c.sizeAtClose()
 	switch {
 	case size < 0:
 		return tallyman.Unproven, tallyman.LogOnly
-	case t.Proto == "sftp" && claim.Reason == tallyman.ClosedWell && claim.Moved == size:
+	case t.Proto != "sftp" || claim.Reason != tallyman.ClosedWell || assumed(claim) || claim.Moved < 0:
+		return tallyman.Unproven, tallyman.ClosedUnproven
+	case claim.Moved == size, claim.Op == tallyman.OpAppend && c.sizeAtOpen()+claim.Moved == size && claim.Moved < size:
 		return tallyman.Complete, tallyman.ClosedWell
+	case claim.Op == tallyman.OpGet && claim.Moved < size:
+		return tallyman.Unproven, tallyman.PartialRead
 	default:
 		return tallyman.Unproven, tallyman.ClosedUnproven
 	}
+}
+
+// assumed reports whether the server writes the same in other cases too.
+func assumed(e *tallyman.Evidence) bool {
+	var d struct{ Assumed bool }
+	return json.Unmarshal([]byte(e.Details), &d) == nil && d.Assumed
+}
+
+// mistakable reports whether a log may have taken the answer to another request of the session for the refusal of this one.
+func mistakable(e *tallyman.Evidence) bool {
+	return e.Kind == tallyman.KindRefusal && e.Witness == "log" && e.Proto == "sftp" && assumed(e)
+}
+
+// mistaken reports whether it has: the file was opened.
+func (c *cluster) mistaken(e *tallyman.Evidence) bool {
+	return mistakable(e) && (c.said(tallyman.KindOpened, "files") != nil || c.said(tallyman.KindClosed, "files") != nil)
 }
 
 // refine makes a reason of what was proven more exact by what claims add to it.
@@ -66,6 +86,14 @@ func (c *cluster) said(kind tallyman.Kind, witness string) *tallyman.Evidence {
 // sizeAtClose is how long the file was when it was last closed, -1 if nobody saw that.
 func (c *cluster) sizeAtClose() int64 {
 	if e := c.said(tallyman.KindClosed, "files"); e != nil {
+		return e.Size
+	}
+	return -1
+}
+
+// sizeAtOpen is how long the file was when it was opened, -1 if nobody saw that. Seen late, it is longer.
+func (c *cluster) sizeAtOpen() int64 {
+	if e := c.said(tallyman.KindOpened, "files"); e != nil {
 		return e.Size
 	}
 	return -1

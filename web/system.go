@@ -45,6 +45,7 @@ type Watched struct {
 	PID     int32     `json:"pid"`
 	Program string    `json:"program,omitempty"`
 	Unit    string    `json:"unit,omitempty"`
+	By      string    `json:"by,omitempty"`   // who starts it for each connection: inetd, xinetd, systemd; pid is then its
 	Since   time.Time `json:"since,omitzero"` // its start
 	Ended   bool      `json:"ended,omitempty"`
 	Addrs   []string  `json:"addrs,omitempty"` // where it listens

@@ -279,6 +279,9 @@ func (p *program) checkWatched(ctx context.Context, state string, cfg config.Con
 		}
 		name := fmt.Sprintf("%s[%d]", s.Server, s.PID)
 		says := s.Proof
+		if s.By != "" {
+			says = "started by " + tallyman.Escape(s.By) + " for each connection: " + says
+		}
 		if len(s.Roots) > 0 {
 			says = escaped(s.Roots) + ": " + says
 		}

@@ -170,6 +170,9 @@ func (p *program) printWatched(s *web.Watched) {
 	if s.Unit != "" {
 		fmt.Fprint(w, "  "+tallyman.Escape(s.Unit))
 	}
+	if s.By != "" {
+		fmt.Fprint(w, "  started by "+tallyman.Escape(s.By)+" for each connection")
+	}
 	if len(s.Addrs) > 0 {
 		fmt.Fprint(w, "  on "+strings.Join(s.Addrs, " "))
 	}
@@ -216,7 +219,7 @@ func coverage(seen []watch.Seen) []web.Watched {
 	for i := range seen {
 		s := &seen[i]
 		v := web.Watched{
-			Server: s.Name, Proto: s.Proto, PID: s.PID, Program: s.Program, Unit: s.Unit, Since: s.Since, Ended: s.Ended, Roots: s.Folders, Proof: s.Proof,
+			Server: s.Name, Proto: s.Proto, PID: s.PID, Program: s.Program, Unit: s.Unit, By: s.By, Since: s.Since, Ended: s.Ended, Roots: s.Folders, Proof: s.Proof,
 			Doubts: s.Doubts,
 		}
 		for _, a := range s.Listens {

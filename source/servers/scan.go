@@ -19,14 +19,15 @@ import (
 type Scanner struct {
 	proc  string
 	known map[id]seen
+	met   map[id][]Server // that were seen to be started, by who starts them
 }
 
 // seen is what a process was found to be: the program, and nil if it is no server.
 type seen struct {
 	program string
-	server  *Server
-	child   bool // of a server of the same program
-	again   bool // it did not listen yet: look again
+	servers []Server // that it is, or starts
+	child   bool     // of a server of the same program, or started for one connection
+	again   bool     // it did not listen yet, or may be told to start others: look again
 }
 
 // id names a process on this boot.
@@ -36,7 +37,9 @@ type id struct {
 }
 
 // New returns a Scanner that looks into a /proc.
-func New(dir string) *Scanner { return &Scanner{proc: dir, known: map[id]seen{}} }
+func New(dir string) *Scanner {
+	return &Scanner{proc: dir, known: map[id]seen{}, met: map[id][]Server{}}
+}
 
 // Forget makes the next Scan look at every server anew: their configuration may have changed.
 func (s *Scanner) Forget() { clear(s.known) }
@@ -64,10 +67,10 @@ func (s *Scanner) Scan() ([]Server, error) {
 			continue
 		}
 		stats[st.PID] = st
-		if old, ok := s.known[id{st.PID, st.Start}]; ok && old.program == "" && !daemon.Known(st.Comm) {
+		if old, ok := s.known[id{st.PID, st.Start}]; ok && old.program == "" && !daemon.Worth(st.Comm) {
 			continue
 		}
-		if p := s.program(st); daemon.Known(p) {
+		if p := s.program(st); daemon.Known(p) || daemon.Starter(p) {
 			programs[st.PID] = p
 		}
 	}
@@ -89,16 +92,23 @@ func (s *Scanner) among(stats map[int32]proc.Stat, programs map[int32]string) (o
 			continue
 		}
 		if found.program != program || found.again {
-			found = seen{program: program}
-			found.server, found.again = s.look(st, program)
+			found = s.look(st, program)
 		}
 		fresh[key] = found
-		if found.server != nil {
-			out = append(out, *found.server)
-		}
+		out = append(out, found.servers...)
 	}
 	s.known = fresh
-	slices.SortFunc(out, func(a, b Server) int { return cmp.Or(cmp.Compare(a.Ticks, b.Ticks), cmp.Compare(a.PID, b.PID)) })
+	for key, list := range s.met {
+		if _, runs := fresh[key]; !runs {
+			delete(s.met, key)
+			continue
+		}
+		out = append(out, list...)
+	}
+	out = slices.DeleteFunc(out, func(v Server) bool { return v.By != "" && v.stays && waitsItself(out, &v) })
+	slices.SortFunc(out, func(a, b Server) int {
+		return cmp.Or(cmp.Compare(a.Ticks, b.Ticks), cmp.Compare(a.PID, b.PID), cmp.Compare(a.Port, b.Port))
+	})
 	return out
 }
 
@@ -128,29 +138,67 @@ func (s *Scanner) text(pid int32, name string) string {
 	return string(b)
 }
 
-// look finds out all about one server. Of one that listens nowhere, as far as that can be seen, it returns none, and that it may do so later: it
-// is the child of one that has ended, or has just begun.
-func (s *Scanner) look(st proc.Stat, program string) (found *Server, again bool) {
+// look finds out all about one process.
+func (s *Scanner) look(st proc.Stat, program string) seen {
+	found := seen{program: program}
+	switch {
+	case daemon.Starter(program):
+		found.servers, found.again = s.starts(st, program), true
+	default:
+		if port := s.answers(st.PID); port != 0 {
+			s.observed(st, program, port)
+			found.child = true
+			break
+		}
+		found.servers, found.again = s.server(st, program)
+	}
+	return found
+}
+
+// server is one that waits itself. Of one that listens nowhere, as far as that can be seen, there is none, and there may be one later: it is the child of
+// one that has ended, or has just begun.
+func (s *Scanner) server(st proc.Stat, program string) (found []Server, again bool) {
 	args := proc.CommandLine([]byte(s.text(st.PID, "cmdline")))
+	v := s.told(st, program, args)
+	if v == nil {
+		return nil, false
+	}
+	v.Program = s.link(st.PID, "exe")
+	all, seen := s.waits(v.PID, v.Proto)
+	if seen && len(all) == 0 {
+		return nil, true
+	}
+	for _, a := range all {
+		// Of a server that serves all from one process, other ports are those of its transfers.
+		if a.Port() == v.Port || v.Proto != "tftp" {
+			v.Listens = append(v.Listens, a)
+		}
+	}
+	if seen && len(v.Listens) == 0 {
+		return nil, true
+	}
+	if len(v.Listens) > 0 && !slices.ContainsFunc(v.Listens, func(a netip.AddrPort) bool { return a.Port() == v.Port }) {
+		v.Port = v.Listens[0].Port()
+	}
+	s.places(v)
+	return []Server{*v}, len(v.Listens) == 0
+}
+
+// told reads what a server was told by this command line, as a process sees it; nil if it serves no files.
+func (s *Scanner) told(st proc.Stat, program string, args []string) *Server {
 	its, err := openJail(s.path(st.PID, "root"))
 	defer its.close()
 	setup := daemon.Read(program, args, daemon.Look{File: its.file, Glob: its.glob})
 	if setup == nil {
-		return nil, false
+		return nil
 	}
 	if err != nil {
 		setup.Doubts = append(setup.Doubts, "its files cannot be looked at without root: its configuration is not known")
 	}
-	v := &Server{
-		Setup: *setup, PID: st.PID, Ticks: st.Start, Since: s.started(st.Start), Program: s.link(st.PID, "exe"), Args: args,
-		Unit: proc.Unit(s.text(st.PID, "cgroup")),
-	}
-	v.Apart.Net = s.apart(st.PID, "ns/net")
-	if seen := s.listens(v); seen && len(v.Listens) == 0 {
-		return nil, true
-	}
-	s.places(v)
-	return v, len(v.Listens) == 0
+	v := &Server{Setup: *setup, PID: st.PID, Ticks: st.Start, Since: s.started(st.Start), Args: args, Unit: proc.Unit(s.text(st.PID, "cgroup"))}
+	v.net = s.link(st.PID, "ns/net")
+	v.Apart.Net, v.Apart.PIDs = s.apart(st.PID, "ns/net"), s.apart(st.PID, "ns/pid")
+	return v
 }
 
 // apart reports whether a process is in another namespace than we.
@@ -160,38 +208,34 @@ func (s *Scanner) apart(pid int32, name string) bool {
 	return err == nil && err2 == nil && theirs != ours
 }
 
-// listens finds the sockets on which the server waits, in its own network. It reports whether they could be looked at.
-func (s *Scanner) listens(v *Server) bool {
+// waits finds the sockets on which a process waits, in its own network, and whether they could be looked at.
+func (s *Scanner) waits(pid int32, proto string) (all []netip.AddrPort, seen bool) {
 	held := map[string]bool{}
-	dir := s.path(v.PID, "fd")
+	dir := s.path(pid, "fd")
 	fds, err := os.ReadDir(dir)
 	if err != nil {
-		return false
+		return nil, false
 	}
 	for _, fd := range fds {
 		if to, err := os.Readlink(filepath.Join(dir, fd.Name())); err == nil && strings.HasPrefix(to, "socket:[") {
 			held[to] = true
 		}
 	}
-	tables := []string{"net/tcp", "net/tcp6"}
-	if v.Proto == "tftp" {
-		tables = []string{"net/udp", "net/udp6"}
-	}
-	for _, t := range tables {
-		for _, sock := range proc.Sockets(s.text(v.PID, t)) {
-			if !sock.Listen || !held[fmt.Sprintf("socket:[%d]", sock.Inode)] || slices.Contains(v.Listens, sock.Local) {
-				continue
-			}
-			// Of a server that serves all from one process, other ports are those of its transfers.
-			if sock.Local.Port() == v.Port || v.Proto != "tftp" {
-				v.Listens = append(v.Listens, sock.Local)
-			}
+	for _, sock := range s.sockets(pid, proto) {
+		if sock.Listen && held[fmt.Sprintf("socket:[%d]", sock.Inode)] && !slices.Contains(all, sock.Local) {
+			all = append(all, sock.Local)
 		}
 	}
-	if len(v.Listens) > 0 && !slices.ContainsFunc(v.Listens, func(a netip.AddrPort) bool { return a.Port() == v.Port }) {
-		v.Port = v.Listens[0].Port()
+	return all, true
+}
+
+// sockets are those of the network of a process: of UDP for TFTP, else of TCP.
+func (s *Scanner) sockets(pid int32, proto string) []proc.Socket {
+	tables := [...]string{"net/tcp", "net/tcp6"}
+	if proto == "tftp" {
+		tables = [...]string{"net/udp", "net/udp6"}
 	}
-	return true
+	return append(proc.Sockets(s.text(pid, tables[0])), proc.Sockets(s.text(pid, tables[1]))...)
 }
 
 // places finds roots and logs as we can reach them.

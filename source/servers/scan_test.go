@@ -156,3 +156,11 @@ func TestConfigurationIsReadInTheRootOfTheServer(t *testing.T) {
 		t.Errorf("doubts %q", found[0].Doubts)
 	}
 }
+
+// end0 takes the standard input of a process away.
+func (m *machine) end0(dir string) {
+	m.t.Helper()
+	if err := os.Remove(dir + "/fd/0"); err != nil {
+		m.t.Fatal(err)
+	}
+}

@@ -16,6 +16,9 @@ type Server struct {
 	Program string // path of its executable
 	Args    []string
 	Unit    string // of systemd, or the scope of its container
+	// By is the program that waits for it and starts it when somebody asks, a process for each connection: inetd, xinetd, systemd. PID and Ticks are then
+	// those of that program. Empty: it waits itself.
+	By      string
 	Listens []netip.AddrPort
 	Apart   Apart
 	// Folders are its roots as we can reach them; Unreached are those that we cannot, as it sees them.
@@ -24,10 +27,19 @@ type Server struct {
 	Files []daemon.Log
 	// Syslog says that it writes to syslog.
 	Syslog bool
+
+	stays bool   // it takes over the socket from By, and waits itself
+	net   string // its network, as the kernel names it
+}
+
+// Same reports whether two servers are one.
+func (s *Server) Same(o *Server) bool {
+	return s.PID == o.PID && s.Ticks == o.Ticks && s.Name == o.Name && s.By == o.By && (s.By == "" || s.Port == o.Port)
 }
 
 // Apart says in what the server lives apart from us.
 type Apart struct {
+	PIDs  bool // its own process numbers: those in its log are others than those that we see
 	Net   bool // its own network: its loopback is unseen
 	Files bool // its own mounts or root: a container, a chroot
 }

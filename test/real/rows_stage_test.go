@@ -35,6 +35,10 @@ type stage struct {
 	port     uint16        // of all servers
 	more     []uint16      // of those who take no other
 	patience time.Duration // how long the witnesses may take
+	tries    []string      // what is asked for while the witnesses begin; the log must tell of each
+
+	live func(*wire.LiveConfig) // what packets are looked at, if not those of TFTP on lo
+	ours func(netip.Addr) bool  // the addresses of the servers
 
 	mu     sync.Mutex
 	on     bool // before that the witnesses are only tried
@@ -50,6 +54,8 @@ func newStage(t testing.TB, act int) *stage {
 		t.Fatal(err)
 	}
 	s := &stage{host: host, port: uint16(10000 + os.Getpid()%5000*4 + act), patience: soon, join: join.New(join.Defaults()), latest: map[tallyman.UUID]*tallyman.Transfer{}}
+	s.tries = []string{tryName}
+	s.ours = func(a netip.Addr) bool { return a.As4()[1] == 77 }
 	s.root = mkdir(t, t.TempDir(), "srv")
 	for dir := s.root; dir != "/tmp" && dir != "/"; dir = filepath.Dir(dir) {
 		if err := os.Chmod(dir, 0o755); err != nil {
@@ -192,6 +198,9 @@ func (s *stage) witness(roots []files.Root, text []logs.File, stall time.Duratio
 	cfg := wire.LiveDefaults()
 	cfg.Interfaces = []string{"lo"}
 	cfg.Analyzer.Host, cfg.Analyzer.TFTPPorts, cfg.Analyzer.Stall, cfg.Analyzer.Flows = s.host, append(s.more, s.port), stall, false
+	if s.live != nil {
+		s.live(&cfg)
+	}
 	ready := make(chan struct{})
 	cfg.Ready = func() { close(ready) }
 	run("wire", lookout{wire.NewLive(cfg), s, make(chan struct{})}, none)
@@ -216,22 +225,29 @@ type lookout struct {
 }
 
 func (l lookout) Run(ctx context.Context, _ tallyman.Recorder) error {
-	return l.Source.Run(ctx, &sieve{to: l.to, seen: l.seen})
+	return l.Source.Run(ctx, &sieve{to: l.to, seen: l.seen, missing: slices.Clone(l.to.tries)})
 }
 
 type sieve struct {
-	to   *stage
-	once sync.Once
-	seen chan struct{}
+	to      *stage
+	seen    chan struct{}
+	mu      sync.Mutex
+	missing []string
 }
 
 func (s *sieve) Record(batch ...tallyman.Evidence) {
 	for _, e := range batch {
-		if strings.HasSuffix(e.Name, tryName) || strings.HasSuffix(e.Path, tryName) {
-			s.once.Do(func() { close(s.seen) })
+		if i := slices.IndexFunc(s.to.tries, func(name string) bool { return strings.HasSuffix(e.Name, name) || strings.HasSuffix(e.Path, name) }); i >= 0 {
+			s.mu.Lock()
+			open := len(s.missing) > 0
+			s.missing = slices.DeleteFunc(s.missing, func(name string) bool { return name == s.to.tries[i] })
+			if open && len(s.missing) == 0 {
+				close(s.seen)
+			}
+			s.mu.Unlock()
 			continue
 		}
-		if e.Witness == "wire" && e.Self.IsValid() && e.Self.Addr().As4()[1] != 77 {
+		if e.Witness == "wire" && e.Self.IsValid() && !s.to.ours(e.Self.Addr()) {
 			continue // a server of another test
 		}
 		s.to.Record(e)

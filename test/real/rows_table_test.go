@@ -95,23 +95,29 @@ func tabled(t *testing.T, rows []row, players []*player, heard []tallyman.Eviden
 	for i, r := range rows {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", r.name, r.what, cell(said["log"][i]), cell(said["files"][i]), cell(said["wire"][i]), cell(said["log files wire"][i]))
 	}
+	onPage(t, tableBegins, tableEnds, b.String())
+}
+
+// onPage compares a table with that between two marks of the page, or writes it there.
+func onPage(t *testing.T, begins, ends, table string) {
+	t.Helper()
 	page, err := os.ReadFile(filepath.FromSlash(witnessesPage))
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, rest, ok := strings.Cut(string(page), tableBegins)
-	old, after, ends := strings.Cut(rest, tableEnds)
+	before, rest, ok := strings.Cut(string(page), begins)
+	old, after, ended := strings.Cut(rest, ends)
 	switch {
-	case !ok || !ends:
+	case !ok || !ended:
 		t.Fatalf("%s has no place for the table", witnessesPage)
-	case old == b.String():
+	case old == table:
 	case os.Getenv("UPDATE") != "":
-		if err := os.WriteFile(witnessesPage, []byte(before+tableBegins+b.String()+tableEnds+after), 0o644); err != nil {
+		if err := os.WriteFile(witnessesPage, []byte(before+begins+table+ends+after), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	default:
 		want := strings.Split(old, "\n")
-		for i, line := range strings.Split(b.String(), "\n") {
+		for i, line := range strings.Split(table, "\n") {
 			if i >= len(want) || line != want[i] {
 				t.Errorf("%s does not say: %s", witnessesPage, line)
 			}

@@ -127,6 +127,9 @@ func inLog(s *servers.Server, w Witness) Cover {
 		if s.Syslog && s.Apart.Files && len(s.Files) == 0 {
 			c.More = "it is in a container or chroot: its lines come only if it has our /dev/log"
 		}
+		if s.Apart.PIDs && len(s.Files) > 0 {
+			c.Proves += "; the process numbers in its own log are those of its container, so that lines are paired by name and moment"
+		}
 	}
 	c.More = strings.Join(append(slices.DeleteFunc([]string{c.More}, func(t string) bool { return t == "" }), s.Advice...), "; ")
 	return c

@@ -135,7 +135,7 @@ func (w *Watch) look() (changed bool, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	is := func(a *servers.Server) func(servers.Server) bool {
-		return func(b servers.Server) bool { return a.PID == b.PID && a.Ticks == b.Ticks }
+		return func(b servers.Server) bool { return a.Same(&b) }
 	}
 	for i := range w.found {
 		if s := &w.found[i]; !slices.ContainsFunc(found, is(s)) {

@@ -246,8 +246,27 @@ func TestIdleUseIsAskedForEverLessOften(t *testing.T) {
 	}
 	at := b.at.Add(time.Hour)
 	b.out = b.Look(b.Idle(at)[0], 0, 55, at, b.out)
+	b.told() // its close may wait in the queue
+	at = at.Add(time.Millisecond)
+	b.out = b.Look(b.Idle(at)[0], 0, 55, at, b.out)
 	if got := b.told("closed get 1 55"); !strings.Contains(got[0].Details, `"close":"unseen"`) || strings.Contains(got[0].Details, "accessed") {
 		t.Errorf("details %s", got[0].Details)
+	}
+}
+
+// It was closed between the last event that was read and the look.
+func TestCloseThatWaitsInTheQueueWhileItIsLookedAtIsToldOnce(t *testing.T) {
+	b := newBook(t)
+	b.saw(1, "a", account.Open, open(1, account.Reading))
+	b.told("opened get 1 100")
+	at := b.at.Add(5 * time.Second)
+	b.out = b.Look(b.Idle(at)[0], 0, 100, at, b.out)
+	b.saw(1, "a", account.CloseNoWrite)
+	if got := b.told("closed get 1 100"); !strings.Contains(got[0].Details, `"close":"nowrite"`) {
+		t.Errorf("details %s", got[0].Details)
+	}
+	if q := b.Idle(at.Add(time.Minute)); len(q) > 0 {
+		t.Errorf("asks %+v", q)
 	}
 }
 
@@ -259,6 +278,7 @@ func TestMergedCloseIsFoundAndSaysHowItWasClosed(t *testing.T) {
 	b.saw(1, "a", account.CloseNoWrite)
 	b.told("opened get 1 100", "opened get 1 100", "closed get 1 100")
 	at := b.at.Add(5 * time.Second)
+	b.out = b.Look(b.Idle(at)[0], 0, 100, at, b.out)
 	b.out = b.Look(b.Idle(at)[0], 0, 100, at, b.out)
 	if got := b.told("closed get 1 100"); !got[0].Time.Equal(b.at) || !strings.Contains(got[0].Details, `"close":"nowrite"`) {
 		t.Errorf("%+v", got)

@@ -39,6 +39,7 @@ type use struct {
 	created, read, modified, truncated, deleted bool
 	blind                                       bool // not all of it was in sight
 	present                                     bool // it was open when the watch began
+	gone                                        bool // it was looked at, and is open no more
 	found                                       bool // by looking into a folder, not by an event
 }
 
@@ -81,7 +82,7 @@ func (a *Account) drop(u *use) {
 }
 
 func (u *use) saw(deeds Deed, at time.Time) {
-	u.last, u.rest = at, 0
+	u.last, u.rest, u.gone = at, 0, false
 	u.read = u.read || deeds&Read != 0
 	u.modified = u.modified || deeds&Modify != 0
 	u.created = u.created || deeds&Create != 0
@@ -166,7 +167,7 @@ func (a *Account) Idle(now time.Time) []Ask {
 	var ask []Ask
 	for _, u := range a.uses {
 		wait := max(u.rest, a.cfg.Rest)
-		if now.Sub(u.last) < wait || now.Sub(u.asked) < wait {
+		if !u.gone && (now.Sub(u.last) < wait || now.Sub(u.asked) < wait) {
 			continue
 		}
 		if len(u.opens) == 0 && !u.found {
@@ -181,7 +182,8 @@ func (a *Account) Idle(now time.Time) []Ask {
 	return ask
 }
 
-// Look answers a question: open is how many descriptors the process has on the file, size the size of the file, -1 unknown.
+// Look answers a question: open is how many descriptors the process has on the file, size the size of the file, -1 unknown. A file that is open no more
+// is asked for again when the queue has been drained once more: the event of its close may wait there.
 func (a *Account) Look(q Ask, open int, size int64, now time.Time, out []tallyman.Evidence) []tallyman.Evidence {
 	u := a.uses[key{q.Proc.PID, q.File}]
 	if u == nil || !u.asked.Equal(now) {
@@ -191,7 +193,8 @@ func (a *Account) Look(q Ask, open int, size int64, now time.Time, out []tallyma
 		u.size, u.last = size, now // it grows
 		return out
 	}
-	if open > 0 {
+	if again := !u.gone && !q.Found; open > 0 || again {
+		u.gone = open <= 0
 		return out
 	}
 	return a.missed(u, now, size, out)

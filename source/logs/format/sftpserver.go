@@ -10,21 +10,27 @@ import (
 // sftpServer reads internal-sftp and sftp-server of OpenSSH at level INFO (-l INFO): one process per session. "close" and "forced close" are the best
 // claims that a log makes. Names are escaped by vis(3), and come back as the bytes they were.
 //
-// "sent status" is the answer to the request before it, which may be one that is not logged (stat): after an open it is only assumed.
+// "sent status" is the answer to the request before it, which may be one that is not logged (stat, write): behind an open it is only assumed. A client may
+// close a file in order after its writes have failed: the lines in between say so.
 type sftpServer struct {
 	sessions *memo[int32, *sftpSession]
 	waiting  map[int32]*sftpSession // those whose last command waits for its answer
+	ssh      *sshSilence
 }
 
 type sftpSession struct {
 	user, peer string
 	open       map[string]sftpOpen // by path
 	last       sftpLast
+	silent     bool // sshd gave its client up
 }
 
 type sftpOpen struct {
-	at time.Time
-	op tallyman.Op
+	at     time.Time
+	op     tallyman.Op
+	failed tallyman.Reason // of a read or write that failed
+	text   string          // what the server said of that
+	doubt  bool            // something failed, and it may have been a write
 }
 
 // sftpLast is the request that the next status may answer.
@@ -37,8 +43,8 @@ type sftpLast struct {
 // mostHandles bounds the open files of a session; OpenSSH itself stops at the limit of descriptors.
 const mostHandles = 4096
 
-func newSFTPServer(Options) Format {
-	return &sftpServer{sessions: newMemo[int32, *sftpSession](), waiting: map[int32]*sftpSession{}}
+func newSFTPServer(opt Options) Format {
+	return &sftpServer{sessions: newMemo[int32, *sftpSession](), waiting: map[int32]*sftpSession{}, ssh: opt.ssh}
 }
 
 func (f *sftpServer) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
@@ -53,7 +59,7 @@ func (f *sftpServer) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidenc
 	if status, ok := strings.CutPrefix(m, "sent status "); ok {
 		return f.status(e, s, status, out)
 	}
-	out = s.answer(out)
+	out = s.answer(out, isAssumed())
 	delete(f.waiting, e.PID)
 	verb, rest, _ := strings.Cut(m, " ")
 	switch verb {
@@ -67,6 +73,8 @@ func (f *sftpServer) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidenc
 		if rest, ok := strings.CutPrefix(rest, "close "); ok {
 			return f.close(e, s, rest, tallyman.ClientGone, out)
 		}
+	case "error:":
+		return f.broken(s, rest, out)
 	case "opendir", "closedir":
 		return f.list(e, s, rest, verb == "opendir", out)
 	case "remove":
@@ -120,8 +128,10 @@ func (f *sftpServer) session(e *Entry, s *sftpSession, rest string, out []tallym
 	switch what {
 	case "opened":
 		*s = sftpSession{user: keep(user), peer: keep(ip), open: map[string]sftpOpen{}}
+		f.ssh.begin(s.user, s.peer)
 	case "closed":
 		f.sessions.drop(e.PID)
+		f.ssh.end(user, ip)
 	default:
 		return out, refused(whyUnknown)
 	}
@@ -164,18 +174,17 @@ func (f *sftpServer) close(e *Entry, s *sftpSession, rest string, reason tallyma
 	if !ok || !cut || !isRead || !isWritten || !isPath {
 		return out, refused(whyUnknown)
 	}
-	o, known := s.open[path]
+	o := s.open[path]
 	delete(s.open, path)
-	if !known {
-		switch {
-		case written > 0:
-			o.op = tallyman.OpPut
-		case read > 0:
-			o.op = tallyman.OpGet
-		}
+	switch {
+	case o.op != tallyman.NoOp:
+	case written > 0:
+		o.op = tallyman.OpPut
+	case read > 0:
+		o.op = tallyman.OpGet
 	}
 	v := s.of(e, tallyman.KindClosed)
-	v.Op, v.Name, v.Path, v.Began, v.Reason, v.Moved = o.op, path, path, o.at, reason, written
+	v.Op, v.Name, v.Path, v.Began, v.Moved = o.op, path, path, o.at, written
 	if o.op == tallyman.OpGet {
 		v.Moved = read
 	}
@@ -183,8 +192,41 @@ func (f *sftpServer) close(e *Entry, s *sftpSession, rest string, reason tallyma
 	if read > 0 && written > 0 {
 		facts = []fact{{"read", read}, {"written", written}}
 	}
+	switch v.Reason = reason; {
+	case o.failed != "":
+		v.Reason, v.Err = o.failed, o.text
+	case reason == tallyman.ClientGone && (s.silent || f.ssh.took(s.user, s.peer, e.Time)):
+		v.Reason, s.silent = tallyman.ClientSilent, true
+	case o.doubt:
+		facts = append(facts, isAssumed())
+	}
 	e.finish(&v, facts...)
 	return append(out, v), Result{}
+}
+
+// longestName is how much of a name these lines hold (sftp-server.c: %.100s).
+const longestName = 100
+
+// broken reads `process_write: write "P": No space left on device`, and the same of read and seek.
+func (f *sftpServer) broken(s *sftpSession, rest string, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
+	function, rest, _ := strings.Cut(rest, ": ")
+	verb, rest, ok := strings.Cut(rest, " ")
+	quoted, text, cut := cutLast(rest, ": ")
+	path, isPath := unquote(quoted)
+	if !ok || !cut || !isPath || function != "process_write" && function != "process_read" || verb != "write" && verb != "read" && verb != "seek" {
+		return out, refused(whyUnknown)
+	}
+	for name, o := range s.open {
+		if name == path || len(path) == longestName && strings.HasPrefix(name, path) {
+			o.failed, o.text = fileReason(text, tallyman.IOError), keep(text)
+			s.open[name] = o
+			return out, noted(whyProgress)
+		}
+	}
+	if len(s.open) < mostHandles && len(path) < longestName { // its open was not seen
+		s.open[keep(path)] = sftpOpen{failed: fileReason(text, tallyman.IOError), text: keep(text)}
+	}
+	return out, noted(whyProgress)
 }
 
 func (f *sftpServer) list(e *Entry, s *sftpSession, rest string, begins bool, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
@@ -220,14 +262,14 @@ func (f *sftpServer) command(e *Entry, s *sftpSession, op tallyman.Op, quoted, t
 	}
 	s.last = sftpLast{entry: *e, op: op, name: name, to: target}
 	if e.PID == 0 || len(f.waiting) >= mostWaiting {
-		return s.answer(out), Result{}
+		return s.answer(out, isAssumed()), Result{}
 	}
 	f.waiting[e.PID] = s
 	return out, noted(whyPending)
 }
 
 // answer tells the command that had no failure.
-func (s *sftpSession) answer(out []tallyman.Evidence) []tallyman.Evidence {
+func (s *sftpSession) answer(out []tallyman.Evidence, facts ...fact) []tallyman.Evidence {
 	last := s.last
 	s.last = sftpLast{}
 	if last.entry.Raw == "" && last.entry.Message == "" {
@@ -238,25 +280,41 @@ func (s *sftpSession) answer(out []tallyman.Evidence) []tallyman.Evidence {
 	if last.to != "" {
 		v.From, v.Path = last.name, last.to
 	}
-	last.entry.finish(&v, isAssumed())
+	last.entry.finish(&v, facts...)
 	return append(out, v)
 }
 
 func (f *sftpServer) settle(then time.Time, out []tallyman.Evidence) []tallyman.Evidence {
 	for pid, s := range f.waiting {
 		if !s.last.entry.Time.After(then) {
-			out = s.answer(out)
+			out = s.answer(out, isAssumed())
 			delete(f.waiting, pid)
 		}
 	}
 	return out
 }
 
-// status reads the failure of a request.
+// answered is how soon behind its open the failure of one is written down. What comes later answers another request, one that is not logged.
+const answered = 250 * time.Millisecond
+
+// status reads the failure of a request. From DEBUG on (log_level above VERBOSE, sftp-server.c) success is written down too.
 func (f *sftpServer) status(e *Entry, s *sftpSession, status string, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
 	last := s.last
-	s.last = sftpLast{}
 	delete(f.waiting, e.PID)
+	if status == "Success" {
+		n := len(out)
+		if out = s.answer(out); len(out) > n {
+			return out, Result{}
+		}
+		return out, noted(whyProgress)
+	}
+	s.last = sftpLast{}
+	if last.op.MovesContent() && tallyman.Clean(e.Time).Sub(s.open[last.name].at) > answered {
+		last.op = tallyman.NoOp
+	}
+	if last.op == tallyman.NoOp && status == "Failure" {
+		s.suspect()
+	}
 	if last.op == tallyman.NoOp || status == "End of file" {
 		return out, noted(whyProgress)
 	}
@@ -273,6 +331,16 @@ func (f *sftpServer) status(e *Entry, s *sftpSession, status string, out []tally
 	}
 	e.finish(&v, isAssumed())
 	return append(out, v), Result{}
+}
+
+// suspect doubts each upload that runs: a write that was cut short is answered "Failure", and has no line that names it.
+func (s *sftpSession) suspect() {
+	for name, o := range s.open {
+		if o.op == tallyman.OpPut || o.op == tallyman.OpAppend {
+			o.doubt = true
+			s.open[name] = o
+		}
+	}
 }
 
 // unquote takes the quotes off and undoes vis(3) with VIS_CSTYLE, VIS_NL, VIS_TAB and VIS_OCTAL (log.c of OpenSSH). A quote in a name is not escaped.

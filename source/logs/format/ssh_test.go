@@ -51,6 +51,87 @@ Nov 27 00:55:14 vm internal-sftp[9]: whatever
 `)
 }
 
+// What Debian's internal-sftp wrote when its disk was full: the client closes the file in order, and all the same it is not whole. The first write that was
+// cut short has no line that names it.
+func TestWritesThatFailedAreNotClosedWell(t *testing.T) {
+	script(t, "sftp-server", `
+2026-11-27T06:07:43.297300+00:00 vm internal-sftp[9]: open "/srv/full" flags WRITE,CREATE,TRUNCATE mode 0600
+= request sftp op=put session=9 pid=9 name="/srv/full" path="/srv/full" began=0s details={"flags":"WRITE,CREATE,TRUNCATE"}
+2026-11-27T06:07:43.607953+00:00 vm internal-sftp[9]: sent status Failure
+~ about the course of a transfer
+2026-11-27T06:07:43.608153+00:00 vm internal-sftp[9]: error: process_write: write "/srv/full": No space left on device
+~ about the course of a transfer
+2026-11-27T06:07:43.608176+00:00 vm internal-sftp[9]: sent status Failure
+~ about the course of a transfer
+2026-11-27T06:07:43.610192+00:00 vm internal-sftp[9]: close "/srv/full" bytes read 0 written 1044480
+= closed sftp op=put session=9 pid=9 name="/srv/full" path="/srv/full" moved=1044480 reason=disk-full began=312.892ms
+2026-11-27T06:07:44.000000+00:00 vm internal-sftp[9]: open "/srv/short" flags WRITE,CREATE,TRUNCATE mode 0600
+= request sftp op=put session=9 pid=9 name="/srv/short" path="/srv/short" began=0s details={"flags":"WRITE,CREATE,TRUNCATE"}
+2026-11-27T06:07:45.000000+00:00 vm internal-sftp[9]: sent status Failure
+~ about the course of a transfer
+2026-11-27T06:07:45.000001+00:00 vm internal-sftp[9]: close "/srv/short" bytes read 0 written 5
+= closed sftp op=put session=9 pid=9 name="/srv/short" path="/srv/short" moved=5 reason=closed began=1.000001s details={"assumed":true}
+2026-11-27T06:07:46.000000+00:00 vm internal-sftp[9]: error: process_read: read "/srv/unseen": Input/output error
+~ about the course of a transfer
+2026-11-27T06:07:46.000001+00:00 vm internal-sftp[9]: forced close "/srv/unseen" bytes read 4096 written 0
+= closed sftp op=get session=9 pid=9 name="/srv/unseen" path="/srv/unseen" moved=4096 reason=io-error
+2026-11-27T06:07:46.000002+00:00 vm internal-sftp[9]: error: process_write: fork "/srv/x": No
+! a message that this format does not know
+2026-11-27T06:07:46.000003+00:00 vm internal-sftp[9]: error: something else
+! a message that this format does not know
+`)
+}
+
+// The answer to a request that is not logged, such as stat, is no refusal of the file that was opened before.
+func TestALateStatusIsNoAnswerToTheOpen(t *testing.T) {
+	script(t, "sftp-server", `
+2026-11-27T06:07:44.000000+00:00 vm sftp-server[9]: open "/srv/a" flags READ mode 0666
+= request sftp op=get session=9 pid=9 name="/srv/a" path="/srv/a" began=0s details={"flags":"READ"}
+2026-11-27T06:07:44.000100+00:00 vm sftp-server[9]: sent status Permission denied
+= refusal sftp op=get session=9 pid=9 name="/srv/a" path="/srv/a" reason=not-readable began=100µs details={"assumed":true}
+2026-11-27T06:07:45.000000+00:00 vm sftp-server[9]: open "/srv/b" flags READ mode 0666
+= request sftp op=get session=9 pid=9 name="/srv/b" path="/srv/b" began=0s details={"flags":"READ"}
+2026-11-27T06:07:45.300000+00:00 vm sftp-server[9]: sent status No such file
+~ about the course of a transfer
+2026-11-27T06:07:46.000000+00:00 vm sftp-server[9]: close "/srv/b" bytes read 5 written 0
+= closed sftp op=get session=9 pid=9 name="/srv/b" path="/srv/b" moved=5 reason=closed began=1s
+2026-11-27T06:07:46.000000+00:00 vm sftp-server[9]: mkdir name "/srv/d" mode 0777
+~ waits for the lines that follow
+2026-11-27T06:07:46.000100+00:00 vm sftp-server[9]: sent status Success
+= closed sftp op=mkdir session=9 pid=9 name="/srv/d" path="/srv/d" reason=closed
+2026-11-27T06:07:46.000200+00:00 vm sftp-server[9]: sent status Success
+~ about the course of a transfer
+`)
+}
+
+// sshd and its sftp server are two processes, and have user and client in common. A user with two sessions could be either.
+func TestAClientThatSSHDGaveUpWasSilent(t *testing.T) {
+	script(t, "syslog", `
+2026-11-27T06:07:40.000000+00:00 vm internal-sftp[9]: session opened for local user lu from [10.0.0.7]
+~ about the course of a session
+2026-11-27T06:07:40.000000+00:00 vm internal-sftp[9]: open "/srv/a" flags READ mode 0666
+= request sftp op=get peer=10.0.0.7:0 user=lu session=9 pid=9 name="/srv/a" path="/srv/a" began=0s details={"flags":"READ"}
+2026-11-27T06:07:49.838297+00:00 vm sshd[8]: Timeout, client not responding from user lu 10.0.0.7 port 48894
+~ about the course of a session
+2026-11-27T06:07:49.839593+00:00 vm internal-sftp[9]: forced close "/srv/a" bytes read 5 written 0
+= closed sftp op=get peer=10.0.0.7:0 user=lu session=9 pid=9 name="/srv/a" path="/srv/a" moved=5 reason=client-silent began=9.839593s
+2026-11-27T06:07:49.839632+00:00 vm internal-sftp[9]: session closed for local user lu from [10.0.0.7]
+~ about the course of a session
+2026-11-27T06:08:00.000000+00:00 vm internal-sftp[10]: session opened for local user lu from [10.0.0.7]
+~ about the course of a session
+2026-11-27T06:08:00.000000+00:00 vm internal-sftp[11]: session opened for local user lu from [10.0.0.7]
+~ about the course of a session
+2026-11-27T06:08:09.000000+00:00 vm sshd[8]: Timeout, client not responding from user lu 10.0.0.7 port 48894
+~ about the course of a session
+2026-11-27T06:08:09.000001+00:00 vm internal-sftp[10]: forced close "/srv/b" bytes read 5 written 0
+= closed sftp op=get peer=10.0.0.7:0 user=lu session=10 pid=10 name="/srv/b" path="/srv/b" moved=5 reason=client-gone
+2026-11-27T06:08:09.000002+00:00 vm sshd[8]: Read error from remote host 10.0.0.7 port 48894: Connection timed out
+~ about the course of a session
+2026-11-27T06:08:09.000003+00:00 vm sshd[8]: Timeout, client not responding from nobody
+! a message that this format does not know
+`)
+}
+
 func TestLinesOfSSHD(t *testing.T) {
 	script(t, "sshd", `
 Nov 27 00:55:10 vm sshd[1]: Server listening on 127.0.0.1 port 2126.

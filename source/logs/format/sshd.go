@@ -14,6 +14,7 @@ import (
 type sshd struct {
 	connections *memo[int32, *sshConnection]
 	waiting     map[int32]*sshConnection // those with something that waits
+	silence     *sshSilence
 }
 
 type sshConnection struct {
@@ -29,8 +30,8 @@ type sshConnection struct {
 // mostWaiting bounds the failures that wait for their connection; more are told at once.
 const mostWaiting = 4096
 
-func newSSHD(Options) Format {
-	return &sshd{connections: newMemo[int32, *sshConnection](), waiting: map[int32]*sshConnection{}}
+func newSSHD(opt Options) Format {
+	return &sshd{connections: newMemo[int32, *sshConnection](), waiting: map[int32]*sshConnection{}, silence: opt.ssh}
 }
 
 func (f *sshd) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {

@@ -38,6 +38,8 @@ var sshRules = [...]struct {
 	{"banner exchange: Connection from ", sshBroken},
 	{"ssh_dispatch_run_fatal: Connection from ", sshBroken},
 	{"Timeout before authentication for ", sshTimeout},
+	{"Timeout, client not responding from ", sshSilent},
+	{"Read error from remote host ", sshReadError},
 	{"pam_unix(", sshPAMUnix},
 	{"authentication failure; ", sshPAMUnix},
 	{"input_userauth_request: ", sshSession},
@@ -356,4 +358,22 @@ func sshPAMUnix(a *sshLine, _ string) Result {
 		return Result{}
 	}
 	return result
+}
+
+// sshSilent reads "user U IP port N": the client did not answer (ClientAliveInterval).
+func sshSilent(a *sshLine, rest string) Result {
+	r, ok := readLast(strings.TrimPrefix(rest, "user "))
+	if !ok {
+		return refused(whyUnknown)
+	}
+	a.f.silence.give(r.user, r.host, a.e.Time)
+	return noted(whySession)
+}
+
+// sshReadError reads "IP port N: TEXT".
+func sshReadError(a *sshLine, rest string) Result {
+	if r, ok := readLast(rest[:max(strings.LastIndex(rest, ": "), 0)]); !ok || r.user != "" {
+		return refused(whyUnknown)
+	}
+	return noted(whySession)
 }

@@ -15,6 +15,8 @@ type Options struct {
 	Zone *time.Location
 	// Host is where the lines were written, for those that do not say.
 	Host string
+
+	ssh *sshSilence // what sshd and its sftp server have in common
 }
 
 // spec is one format of the table. Own reads a line of a file that has no head of syslog; formats without it stand in syslog only.
@@ -150,6 +152,7 @@ func NewReader(opt Options) *Reader {
 	if opt.Zone == nil {
 		opt.Zone = time.UTC
 	}
+	opt.ssh = newSSHSilence()
 	return &Reader{opt: opt, formats: map[*spec]Format{}, counts: map[count]int64{}}
 }
 

@@ -197,6 +197,14 @@ func TestSshdServesFilesOnlyWithSFTP(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	d["/y"] = "PermitRootLogin no\n"
+	d["/z"] = "Subsystem sftp internal-sftp -l INFO\nChrootDirectory /srv/jail\n"
+	if s = read(t, d, "sshd -f /z"); len(s.Advice) != 1 || !strings.Contains(s.Advice[0], "no /srv/jail/dev/log") {
+		t.Errorf("advice %q", s.Advice)
+	}
+	d["/srv/jail/dev/log"] = ""
+	if s = read(t, d, "sshd -f /z"); len(s.Advice) != 0 {
+		t.Errorf("advice %q", s.Advice)
+	}
 	if daemon.Read("sshd", []string{"sshd", "-f", "/y"}, d.look()) != nil {
 		t.Error("an sshd without SFTP is a file server")
 	}

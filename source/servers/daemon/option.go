@@ -55,6 +55,17 @@ func (g grammar) parse(args []string) (options []option, rest []string) {
 	return options, rest
 }
 
+// first splits a command line at the first word that is no option: what follows is another command.
+func (g grammar) first(args []string) (options []option, rest []string) {
+	for n := range args {
+		if o, more := g.parse(args[:n+1]); len(more) > 0 {
+			return o, args[n:]
+		}
+	}
+	options, rest = g.parse(args)
+	return options, rest
+}
+
 // full returns what a long option stands for, and whether a value follows.
 func (g grammar) full(name string) (string, bool) {
 	var found []string

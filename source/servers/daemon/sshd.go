@@ -51,6 +51,11 @@ func sshd(args []string, look Look) *Setup {
 	if !tells {
 		s.advise("sshd logs no SFTP transfers: write Subsystem sftp internal-sftp -f AUTH -l INFO in sshd_config and reload it; its log is then the best claim there is")
 	}
+	for _, jail := range c.jails {
+		if log := path.Join(jail, "dev/log"); tells && len(look.Glob(path.Dir(log)+"/lo[g]")) == 0 {
+			s.advise("who is locked into " + jail + " is unseen in the log, as there is no " + log + ": mount --bind /dev/log there, or have the syslog daemon listen on it")
+		}
+	}
 	return s
 }
 
@@ -62,6 +67,7 @@ type sshdFiles struct {
 	port  uint16
 	sftp  string // what the subsystem is
 	roots []string
+	jails []string // of them those that are one place for all
 }
 
 func (c *sshdFiles) text(text string) {
@@ -97,6 +103,9 @@ func (c *sshdFiles) text(text string) {
 			}
 		case "chrootdirectory":
 			c.roots = append(c.roots, place(c.look, f[1], "%u", "%U")...)
+			if path.IsAbs(f[1]) && !strings.Contains(f[1], "%") && len(c.jails) < 8 {
+				c.jails = append(c.jails, path.Clean(f[1]))
+			}
 		}
 	})
 }
