@@ -144,10 +144,13 @@ func (x *transfer) details() string {
 		d.Text("data_mode", map[bool]string{true: "active", false: "passive"}[x.endpoint.active])
 	}
 	if c != nil {
+		d.Number("data_packets", c.packets)
+		d.Time("first_packet", c.began)
 		h := &c.half[c.sender(x.op)]
-		d.Number("missing_bytes", h.Missing)
 		d.Flag("headers_only", c.side[c.sender(x.op)].cut && h.Missing == 0)
+		d.Time("last_packet", c.last)
 		d.Flag("late", !h.Whole)
+		d.Number("missing_bytes", h.Missing)
 	}
 	d.Number("offset", x.offset)
 	if c != nil {
