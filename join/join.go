@@ -438,7 +438,7 @@ func event(e *tallyman.Evidence, id tallyman.UUID) *tallyman.Event {
 // eventText is what the witness said, with what its reason and details say besides: an event has no field for them.
 func eventText(e *tallyman.Evidence) string {
 	mark := ""
-	switch {
+	switch { // Event.Says knows these words too
 	case e.Reason == tallyman.Bounce, e.Reason == tallyman.DataPeerMismatch:
 		mark = string(e.Reason) + ":"
 	case e.Kind == tallyman.KindLoginFailed && strings.Contains(e.Details, `"repeats":true`):
