@@ -225,7 +225,7 @@ func (c *cluster) sides(t *tallyman.Transfer, chief *tallyman.Evidence) {
 			*side = append(*side, e.Witness)
 		}
 	}
-	if j.Reason == tallyman.StoredShort && !slices.Contains(j.Against, "files") {
+	if j.Reason == tallyman.StoredShort && c.sizeAtClose() >= 0 && !slices.Contains(j.Against, "files") {
 		j.Against = append(j.Against, "files") // they have another size than what came
 	}
 	slices.Sort(j.For)
