@@ -139,6 +139,16 @@ func (l *Live) processes() (who *takers, drain, closing func()) {
 	return who, func() { w.Drain(who.add) }, w.Close
 }
 
+// Named reports why the kernel would not name the process of a packet here; nil means that it does.
+func Named() error {
+	w, err := dial.Open()
+	if err != nil {
+		return err
+	}
+	w.Close()
+	return nil
+}
+
 // mostBatch bounds the evidence that waits to be recorded: at most 64 packets long, or until the ring is empty.
 const mostBatch = 256
 
