@@ -22,8 +22,11 @@ type evidenceJSON struct {
 	Op       Op              `json:"op,omitempty"`
 	Client   *party          `json:"client,omitempty"`
 	Server   *party          `json:"server,omitempty"`
+	User     string          `json:"user,omitempty"`
+	PID      int32           `json:"pid,omitempty"`
 	Name     string          `json:"name,omitempty"`
 	Path     string          `json:"path,omitempty"`
+	From     string          `json:"from,omitempty"`
 	Size     *int64          `json:"size,omitempty"`
 	Moved    *int64          `json:"moved,omitempty"`
 	Expected *int64          `json:"expected,omitempty"`
@@ -37,7 +40,8 @@ type evidenceJSON struct {
 func evidenceToJSON(e *Evidence) evidenceJSON {
 	return evidenceJSON{
 		At: at(e.Time), Seen: at(e.Seen), Began: at(e.Began), Seq: e.ID.Seq, Host: e.Host, Witness: e.Witness, Kind: e.Kind, Says: e.Says(),
-		Proto: e.Proto, Op: e.Op, Client: partyOf(e.Peer, ""), Server: partyOf(e.Self, ""), Name: Escape(e.Name), Path: Escape(e.Path),
+		Proto: e.Proto, Op: e.Op, Client: partyOf(e.Peer, ""), Server: partyOf(e.Self, ""), User: Escape(e.User), PID: e.Proc.PID,
+		Name: Escape(e.Name), Path: Escape(e.Path), From: Escape(e.From),
 		Size: known(e.Size), Moved: known(e.Moved), Expected: known(e.Expected), Digest: e.Digest, Reason: e.Reason,
 		Error: Escape(e.Err), Details: facts(e.Details), Raw: Escape(e.Raw),
 	}
@@ -54,7 +58,7 @@ func (j *evidenceJSON) evidence() (Evidence, error) {
 	}
 	return Evidence{
 		ID: ID{Seq: j.Seq}, Time: j.At.time(), Seen: j.Seen.time(), Began: j.Began.time(), Host: j.Host, Witness: j.Witness, Kind: j.Kind,
-		Proto: j.Proto, Op: j.Op, Peer: peer, Self: self, Name: j.Name, Path: j.Path,
+		Proto: j.Proto, Op: j.Op, Peer: peer, Self: self, User: j.User, Proc: Proc{PID: j.PID}, Name: j.Name, Path: j.Path, From: j.From,
 		Size: number(j.Size), Moved: number(j.Moved), Expected: number(j.Expected), Digest: j.Digest, Reason: j.Reason,
 		Err: j.Error, Details: string(j.Details), Raw: j.Raw,
 	}, nil

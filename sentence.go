@@ -90,7 +90,11 @@ func (t *Transfer) Sentence() string {
 	case Probe:
 		b.WriteString(" and asked for its size only")
 	case Unproven:
-		b.WriteString(", but it is not proven that it arrived")
+		if t.Probably() != "" {
+			b.WriteString(", and it is probably " + t.Probably() + ", but not proven")
+		} else {
+			b.WriteString(", but it is not proven that it arrived")
+		}
 	case Contradicted:
 		b.WriteString(", and the witnesses contradict each other")
 	}
@@ -100,7 +104,7 @@ func (t *Transfer) Sentence() string {
 			b.WriteString(" of " + Count(t.Expected))
 		}
 		b.WriteString(" bytes")
-		if took, ok := t.Took(); ok {
+		if took, ok := t.Took(); ok && took > 0 { // a log may write whole seconds
 			b.WriteString(" in " + rounded(took))
 		}
 		b.WriteString(")")
@@ -108,6 +112,9 @@ func (t *Transfer) Sentence() string {
 	why := r.Because()
 	if by := t.Judgement.For; r == Stored && len(by) > 0 && !slices.Contains(by, "server") {
 		why = "the last block was acknowledged, and the file was as long as what came when it was closed" // nobody saw it synced
+	}
+	if t.Probably() != "" {
+		why = "log and files agree, and what the packets would prove is missing"
 	}
 	if why != "" && t.Judgement.Verdict != Probe {
 		b.WriteString(": " + why)
@@ -120,6 +127,15 @@ func (t *Transfer) Sentence() string {
 		b.WriteString(" Remedy: " + remedy + ".")
 	}
 	return b.String()
+}
+
+// Probably says what a transfer without proof most likely was: "whole" where log and files agree and the packets alone are missing (design section 4),
+// else "". The verdict stays unproven.
+func (t *Transfer) Probably() string {
+	if t.Judgement.Verdict == Unproven && strings.Contains(t.Details, `"probably":"whole"`) {
+		return "whole"
+	}
+	return ""
 }
 
 // Remedy says what to do about the reason, or "" where nothing is known.
@@ -141,7 +157,7 @@ func (t *Transfer) Missing() []string {
 	case LogOnly:
 		return []string{"a second witness: packets, or the files themselves"}
 	case ClosedUnproven:
-		return []string{"how the transfer ended"}
+		return []string{"proof of how the transfer ended"}
 	case InGap:
 		return []string{"what happened while the witness could not see"}
 	case PartialRead:

@@ -369,9 +369,10 @@ func (j *Join) forget() {
 	j.searchForget()
 }
 
-// patience is how long the cluster waits for more.
+// patience is how long the cluster waits for more. Where a log tells no end, the packets may: those of a request that nobody answered come last of all,
+// long after its file was closed again.
 func (j *Join) patience(c *cluster) time.Duration {
-	if c.face.role == logRole && c.up == nil && c.down == nil && c.face.until.IsZero() {
+	if root := c.root(); root.face.role == logRole && root.face.until.IsZero() {
 		return j.cfg.Linger
 	}
 	return j.cfg.Settle
@@ -383,7 +384,7 @@ func (j *Join) needed(c *cluster) bool {
 		return false
 	}
 	for _, m := range c.root().members() {
-		if !m.ended || !apart(j.now, m.heard, j.cfg.Settle) {
+		if !m.ended || !apart(j.now, m.heard, j.patience(m)) {
 			return true
 		}
 	}
@@ -442,7 +443,7 @@ func event(e *tallyman.Evidence, id tallyman.UUID) *tallyman.Event {
 // eventText is what the witness said, with what its reason and details say besides: an event has no field for them.
 func eventText(e *tallyman.Evidence) string {
 	mark := ""
-	switch {
+	switch { // Event.Says knows these words too
 	case e.Reason == tallyman.Bounce, e.Reason == tallyman.DataPeerMismatch:
 		mark = string(e.Reason) + ":"
 	case e.Kind == tallyman.KindLoginFailed && strings.Contains(e.Details, `"repeats":true`):

@@ -59,7 +59,7 @@ func (c *cluster) judge() *tallyman.Transfer {
 			t.Expected = e.Expected
 		}
 	}
-	t.Details = withSearch(details, c.search)
+	t.Details = with(details, "search", c.search)
 	c.verdict(t)
 	return t
 }
@@ -107,6 +107,9 @@ func (c *cluster) verdict(t *tallyman.Transfer) {
 	c.weighSizes(t)
 	c.weighDigests(t)
 	c.sides(t, chief)
+	if c.probablyWhole(t) {
+		t.Details = with(t.Details, "probably", "whole")
+	}
 	if t.Content = content(t, alone); t.Content != tallyman.Full || j.Reason == tallyman.HashMismatch {
 		t.Digest = ""
 	}
@@ -223,6 +226,9 @@ func (c *cluster) sides(t *tallyman.Transfer, chief *tallyman.Evidence) {
 		if !slices.Contains(*side, e.Witness) {
 			*side = append(*side, e.Witness)
 		}
+	}
+	if j.Reason == tallyman.StoredShort && c.sizeAtClose() >= 0 && !slices.Contains(j.Against, "files") {
+		j.Against = append(j.Against, "files") // they have another size than what came
 	}
 	slices.Sort(j.For)
 	slices.Sort(j.Against)

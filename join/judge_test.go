@@ -66,7 +66,7 @@ func TestWitnessesAreWeighed(t *testing.T) {
 		s.end("files", tallyman.ClosedWell, nil)
 		s.end("log", tallyman.Stored, nil)
 	})
-	is("the file is shorter than what came", put, tallyman.Stored, tallyman.Contradicted, tallyman.StoredShort, "", func(s *story) {
+	is("the file is shorter than what came", put, tallyman.Stored, tallyman.Contradicted, tallyman.StoredShort, "files", func(s *story) {
 		s.end("files", tallyman.ClosedWell, func(e *tallyman.Evidence) { e.Size = 2999 })
 	})
 	is("netascii makes a file shorter", put, tallyman.Stored, tallyman.Complete, tallyman.Stored, "", func(s *story) {

@@ -265,16 +265,16 @@ func (j *Join) searchForget() {
 	})
 }
 
-// withSearch adds the name that ended the search to the details.
-func withSearch(details, found string) string {
-	if found == "" {
+// with adds a member to the details, unless its value is empty.
+func with(details, key, value string) string {
+	if value == "" {
 		return details
 	}
-	name, err := json.Marshal(tallyman.Escape(found))
+	text, err := json.Marshal(tallyman.Escape(value))
 	if err != nil {
 		return details
 	}
-	member := `"search":` + string(name)
+	member := `"` + key + `":` + string(text)
 	if len(details) < 2 || details == "{}" {
 		return "{" + member + "}"
 	}

@@ -36,12 +36,14 @@ var arrows = [...]struct{ from, to string }{
 	{"cmd/tallyman/watch", "source/servers"},
 	{"cmd/tallyman/watch", "source/servers/daemon"},
 	{"cmd/tallyman/watch", "source/wire"},
+	{"cmd/tallyman/watch", "witness"},
 	{"source/wire/*", "source/wire/details"},
 	{"source/wire/*", "source/wire/digest"},
 	{"source/wire/*", "source/wire/frame"},
 	{"source/wire/ftp", "source/wire/stream"},
 	{"web", "acl"},
 	{"web", "query"},
+	{"witness", "join"}, // what a witness says alone is judged by the rules that judge all
 	{"sink/*", "encode/*"},
 	{"ledger/*", "ledger/sqlstore"},
 	{"ledger/*", "query"}, // in tests: questions as people type them

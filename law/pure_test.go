@@ -14,7 +14,7 @@ var pure = [...]string{
 	"source/wire/details", "source/wire/flow", "source/wire/frame", "source/wire/ftp", "source/wire/stream", "source/wire/tftp",
 	"source/logs/format", "source/logs/format/line",
 	"source/files/account",
-	"source/servers/daemon", "source/servers/proc",
+	"source/servers/daemon", "source/servers/proc", "witness",
 }
 
 // outside lists packages that reach the outside world. A name that ends in a slash stands for all below it.

@@ -10,29 +10,7 @@ import (
 
 // Match reports whether the transfer is one of those that the expression means; a nil expression means all. It is the definition of the language.
 func Match(e tallyman.Expr, t *tallyman.Transfer) bool {
-	switch e := e.(type) {
-	case nil:
-		return true
-	case tallyman.And:
-		for _, of := range e {
-			if !Match(of, t) {
-				return false
-			}
-		}
-		return true
-	case tallyman.Or:
-		for _, of := range e {
-			if Match(of, t) {
-				return true
-			}
-		}
-		return false
-	case tallyman.Not:
-		return !Match(e.Of, t)
-	case tallyman.Term:
-		return holds(e, t)
-	}
-	return false
+	return each(e, func(of tallyman.Term) bool { return holds(of, t) })
 }
 
 func holds(e tallyman.Term, t *tallyman.Transfer) bool {
@@ -85,13 +63,7 @@ func anywhere(e tallyman.Term, t *tallyman.Transfer) bool {
 	if a := t.Client.Addr(); a.IsValid() {
 		in[2] = a.Unmap().WithZone("").String()
 	}
-	for _, s := range in {
-		s = lower(s)
-		if e.Cmp == tallyman.Match && fits(e.Text, s) || e.Cmp == tallyman.Equal && strings.Contains(s, e.Text) {
-			return true
-		}
-	}
-	return false
+	return loosely(e, in[:]...)
 }
 
 func text(e tallyman.Term, s string) bool {

@@ -24,7 +24,7 @@ func (b *bounce) take(r tallyman.Record) (found, bool) {
 			if r.Kind == tallyman.KindFlow.String() && r.Server.IsValid() {
 				to = r.Server.String()
 			}
-			return b.find(r, keyOf(r.Client.Addr().Unmap(), r.Host), fmt.Sprintf("%s asked an FTP server to connect to %s: %s", r.Client.Addr().Unmap(), to, tallyman.Escape(r.Text)))
+			return b.find(r, keyOf(r.Client.Addr().Unmap(), r.Host), fmt.Sprintf("%s asked an FTP server to connect to %s: %s", r.Client.Addr().Unmap(), to, tallyman.Escape(strings.TrimSpace(strings.TrimPrefix(r.Text, asked)))))
 		}
 	case *tallyman.Transfer:
 		if r.Judgement.Reason == tallyman.Bounce && r.Merged.IsZero() && r.Client.IsValid() {

@@ -115,36 +115,13 @@ func (m *memory) Events(_ context.Context, q tallyman.Query) iter.Seq2[tallyman.
 		left := q.Limit
 		for _, r := range others {
 			c := place(r)
-			if !q.From.IsZero() && c.At.Before(q.From) || !q.After.IsZero() && later(c, q.After) >= 0 || !ofKind(q.Where, r) {
+			if !q.From.IsZero() && c.At.Before(q.From) || !q.After.IsZero() && later(c, q.After) >= 0 || !query.MatchRecord(q.Where, r) {
 				continue
 			}
 			if left--; !yield(r, nil) || left == 0 {
 				return
 			}
 		}
-	}
-}
-
-// ofKind holds the expression against the kind of a record, and against nothing else.
-func ofKind(e tallyman.Expr, r tallyman.Record) bool {
-	switch e := e.(type) {
-	case tallyman.And:
-		return !slices.ContainsFunc(e, func(x tallyman.Expr) bool { return !ofKind(x, r) })
-	case tallyman.Or:
-		return slices.ContainsFunc(e, func(x tallyman.Expr) bool { return ofKind(x, r) })
-	case tallyman.Not:
-		return !ofKind(e.Of, r)
-	case tallyman.Term:
-		word := "finding"
-		switch r := r.(type) {
-		case *tallyman.Event:
-			word = r.Kind
-		case *tallyman.Gap:
-			word = "gap"
-		}
-		return e.Field == tallyman.FieldKind && e.Text == word
-	default:
-		return true
 	}
 }
 

@@ -95,7 +95,8 @@ func (s *Server) getPlainTransfer(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	return writeHTML(w, http.StatusOK, plain.Why{Who: who.Name, Transfer: t, Sentence: s.sentence(t), Missing: t.Missing()})
+	lanes := s.lanes(r.Context(), t)
+	return writeHTML(w, http.StatusOK, plain.Why{Who: who.Name, Transfer: t, Sentence: s.sentence(t), Missing: tallyman.Lacking(t, lanes), Lanes: lanes})
 }
 
 // mostForm bounds the body of a form, in bytes.

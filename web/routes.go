@@ -46,7 +46,7 @@ func (s *Server) routes() []route {
 	counts := []string{"from", "to", "limit"}
 	return []route{
 		{"GET", api + "/transfers", "Transfers, newest first", list, "", see, s.getTransfers},
-		{"GET", api + "/transfers/{id}", "One transfer with its evidence, the verdict as a sentence, and the evidence that was missing", nil, "", see, s.getTransfer},
+		{"GET", api + "/transfers/{id}", "One transfer with its evidence, the verdict as a sentence, what each witness says alone, and the evidence that was missing", nil, "", see, s.getTransfer},
 		{"GET", api + "/transfers.csv", "All transfers that the filter shows, as CSV", export, "text/csv", see, s.getCSV},
 		{"GET", api + "/transfers.ndjson", "All transfers that the filter shows, one JSON object a line", export, "application/x-ndjson", see, s.getNDJSON},
 		{"GET", api + "/events", "Events, newest first", list, "", see, s.getEvents},

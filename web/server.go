@@ -42,7 +42,9 @@ type Parts struct {
 	System func() System
 	// Hint says more to people about one transfer, as a sentence, or ""; nil = nothing is known beyond the record.
 	Hint func(*tallyman.Transfer) string
-	Now  func() time.Time
+	// Lanes gives each witness of a transfer, with its evidence, a lane; nil = there are none.
+	Lanes func(context.Context, *tallyman.Transfer) []tallyman.Lane
+	Now   func() time.Time
 }
 
 // Server is page and API behind their two doors.

@@ -60,8 +60,9 @@ type Watched struct {
 type Cover struct {
 	Witness string `json:"witness"`
 	State   State  `json:"state"`
-	Proves  string `json:"proves"`
-	More    string `json:"more,omitempty"` // what would prove more
+	Proves  string `json:"proves"`          // or why it sees nothing
+	Lacks   string `json:"lacks,omitempty"` // what it does not see
+	More    string `json:"more,omitempty"`  // what would prove more
 }
 
 // Store is how spool or ledger are doing.

@@ -61,12 +61,21 @@ func (s *Server) getTransfer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	missing := t.Missing()
+	lanes := s.lanes(r.Context(), t)
+	missing := tallyman.Lacking(t, lanes)
 	if missing == nil {
 		missing = []string{}
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"transfer": t, "sentence": s.sentence(t), "missing": missing})
+	writeJSON(w, http.StatusOK, map[string]any{"transfer": t, "sentence": s.sentence(t), "missing": missing, "lanes": lanes})
 	return nil
+}
+
+// lanes is what each witness says.
+func (s *Server) lanes(ctx context.Context, t *tallyman.Transfer) []tallyman.Lane {
+	if s.parts.Lanes == nil {
+		return []tallyman.Lane{}
+	}
+	return s.parts.Lanes(ctx, t)
 }
 
 // transfer reads the record that the path names.

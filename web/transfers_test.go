@@ -76,6 +76,44 @@ func TestTransferHasEvidenceSentenceAndMissingEvidence(t *testing.T) {
 	}
 }
 
+func TestTransferHasALaneForEachWitnessAndWhatItLacksIsMissing(t *testing.T) {
+	m := newMemory()
+	tr := judged(made(1), tallyman.Unproven, tallyman.ClosedUnproven)
+	tr.Details = `{"probably":"whole"}`
+	give(t, m, tr)
+	s := startServer(t, t.Context(), Parts{Ledger: m, Lanes: func(_ context.Context, asked *tallyman.Transfer) []tallyman.Lane {
+		if asked.ID != tr.ID || len(asked.Evidence) == 0 {
+			t.Errorf("lanes of %+v are asked for", asked)
+		}
+		return []tallyman.Lane{
+			{Witness: "wire", Side: tallyman.SideAbsent, Lacks: []tallyman.Lack{{What: "no packets: <not> allowed", More: "run it as root"}}},
+			{Witness: "log", Side: tallyman.SideAgainst, Verdict: tallyman.Unproven, Reason: tallyman.LogOnly, Alone: "a claim", Facts: []tallyman.Fact{{Name: "lines", Text: "2 lines"}}},
+		}
+	}})
+	c := call(t, s, sock)
+	var a struct {
+		Lanes   []tallyman.Lane
+		Missing []string
+	}
+	c.get("/api/v1/transfers/"+tr.ID.String(), 200, &a)
+	if len(a.Lanes) != 2 || a.Lanes[0].Lacks[0].More != "run it as root" || a.Lanes[1].Verdict != tallyman.Unproven || a.Lanes[1].Side != tallyman.SideAgainst {
+		t.Errorf("%+v", a.Lanes)
+	}
+	if len(a.Missing) != 2 || a.Missing[1] != "no packets: <not> allowed -> run it as root" {
+		t.Errorf("%q", a.Missing)
+	}
+	page := c.do("GET", "/plain/"+tr.ID.String(), "")
+	body, err := io.ReadAll(page.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"probably whole", "Missing: no packets: &lt;not&gt; allowed<br>→ run it as root", "<strong>against</strong>", "did not see", "<dt>lines</dt><dd>2 lines</dd>"} {
+		if !strings.Contains(string(body), want) {
+			t.Errorf("the page does not say %q:\n%s", want, body)
+		}
+	}
+}
+
 func TestWrongQuestionsSayWhatToDo(t *testing.T) {
 	s, m := withRecords(t, 1)
 	c := call(t, s, sock)

@@ -27,6 +27,7 @@ func readAlone(ctx context.Context, state string) (*asked, error) {
 	s, err := web.New(web.Config{}, web.Parts{
 		Name: "localhost", Version: version(), State: dir, Socket: socket, Ledger: l, Feed: live.NewFeed(), Orders: nobody{}, Books: books{l},
 		Log: slog.New(slog.DiscardHandler), Parse: query.Parse, Match: query.Match, System: func() web.System { return web.System{} },
+		Lanes: lanes(state, l, slog.New(slog.DiscardHandler)),
 	})
 	if err == nil {
 		err = s.Listen(ctx)

@@ -9,12 +9,15 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
 	"tallyman"
 	"tallyman/client/api"
+	"tallyman/cmd/tallyman/terminal"
 	"tallyman/cmd/tallyman/watch"
 	"tallyman/config"
 	"tallyman/tree/reserved"
@@ -27,6 +30,8 @@ type check struct {
 	Fine   bool   `json:"fine"`
 	Says   string `json:"says"`
 	Remedy string `json:"remedy,omitempty"`
+
+	of string // the server of another maker that it is about
 }
 
 func (p *program) doctorCommand() *cobra.Command {
@@ -37,7 +42,8 @@ func (p *program) doctorCommand() *cobra.Command {
 		Long:    "Looks at the machine, the configuration, the folder to serve, the state folder and a running server, and names what to do.",
 		Example: "  tallyman doctor ./share\n  tallyman doctor --config /etc/tallyman/tallyman.yaml --strict",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			all := p.examine(cmd, file, args)
+			all, servers := p.examine(cmd, file, args)
+			screen := terminal.On(p.stdout)
 			wrong := 0
 			for _, c := range all {
 				if !c.Fine {
@@ -49,14 +55,20 @@ func (p *program) doctorCommand() *cobra.Command {
 					}
 					continue
 				}
+				if c.of != "" {
+					continue // it stands in the table of coverage
+				}
 				mark := "ok  "
 				if !c.Fine {
 					mark = "look"
 				}
-				fmt.Fprintf(p.stdout, "%s  %-16s %s\n", mark, c.Name, c.Says)
+				screen.Paragraph(fmt.Sprintf("%s  %-16s ", mark, c.Name), c.Says)
 				if c.Remedy != "" {
-					fmt.Fprintf(p.stdout, "      %-16s -> %s\n", "", c.Remedy)
+					screen.Paragraph(fmt.Sprintf("      %-16s -> ", ""), c.Remedy)
 				}
+			}
+			if !p.json {
+				p.printCoverage(servers)
 			}
 			if strict && wrong > 0 {
 				return &coded{exitFound, fmt.Errorf("%d things want a look", wrong)}
@@ -71,11 +83,11 @@ func (p *program) doctorCommand() *cobra.Command {
 }
 
 // examine makes all checks.
-func (p *program) examine(cmd *cobra.Command, file string, args []string) []check {
-	all := []check{{Name: "version", Fine: true, Says: fmt.Sprintf("tallyman %s, %s, %s/%s", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)}}
+func (p *program) examine(cmd *cobra.Command, file string, args []string) (all []check, servers []web.Watched) {
+	all = []check{{Name: "version", Fine: true, Says: fmt.Sprintf("tallyman %s, %s, %s/%s", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)}}
 	cfg, err := p.configure(cmd, &serveFlags{config: file}, args)
 	if err != nil {
-		return append(all, check{Name: "configuration", Says: err.Error(), Remedy: "mend it, then run tallyman doctor again"})
+		return append(all, check{Name: "configuration", Says: err.Error(), Remedy: "mend it, then run tallyman doctor again"}), nil
 	}
 	all = append(all, check{Name: "configuration", Fine: true, Says: "valid"})
 	if root := cfg.Serve.TFTP.Root; root != "" {
@@ -83,14 +95,15 @@ func (p *program) examine(cmd *cobra.Command, file string, args []string) []chec
 	}
 	state, err := p.stateFolder()
 	if err != nil {
-		return append(all, check{Name: "state folder", Says: err.Error(), Remedy: "name one with --state DIR"})
+		return append(all, check{Name: "state folder", Says: err.Error(), Remedy: "name one with --state DIR"}), nil
 	}
 	if api.Answers(cmd.Context(), socketPath(state)) != nil { // a server that runs has the port itself
 		all = append(all, checkPort(cmd.Context(), string(cfg.Serve.TFTP.Listen)))
 	}
 	all = append(all, checkBuffer(), checkFiles(), checkState(state))
 	all = append(all, p.checkServer(cmd.Context(), state)...)
-	return append(all, p.checkWatched(cmd.Context(), state, cfg)...)
+	watched, servers := p.checkWatched(cmd.Context(), state, cfg)
+	return append(all, watched...), servers
 }
 
 // checkServed looks for files in the root that cannot be served.
@@ -247,8 +260,7 @@ func (p *program) checkServer(ctx context.Context, state string) []check {
 }
 
 // checkWatched is the coverage of the servers of other makers: as a running watch sees it, else as one would.
-func (p *program) checkWatched(ctx context.Context, state string, cfg config.Config) (all []check) {
-	var servers []web.Watched
+func (p *program) checkWatched(ctx context.Context, state string, cfg config.Config) (all []check, servers []web.Watched) {
 	runs := api.Answers(ctx, socketPath(state)) == nil
 	if runs {
 		a := askSocket(socketPath(state))
@@ -257,15 +269,15 @@ func (p *program) checkWatched(ctx context.Context, state string, cfg config.Con
 			Watched []web.Watched `json:"watched"`
 		}
 		if err := a.Get(ctx, "services", nil, &answer); err != nil {
-			return []check{{Name: "watched", Says: err.Error(), Remedy: "look at its log"}}
+			return []check{{Name: "watched", Says: err.Error(), Remedy: "look at its log"}}, nil
 		}
-		servers = answer.Watched
+		servers = slices.DeleteFunc(answer.Watched, func(s web.Watched) bool { return s.Ended })
 	} else {
 		c := watch.Config{Host: hostName(cfg), Servers: cfg.Watch.Servers != "none", Proc: "/proc", Log: slog.New(slog.DiscardHandler)}
 		c.Wire, c.NoWire = interfaces(cfg)
 		found, err := watch.Would(c)
 		if err != nil {
-			return []check{{Name: "watched", Says: err.Error(), Remedy: "mount /proc"}}
+			return []check{{Name: "watched", Says: err.Error(), Remedy: "mount /proc"}}, nil
 		}
 		servers = coverage(found)
 		if len(servers) > 0 {
@@ -274,9 +286,6 @@ func (p *program) checkWatched(ctx context.Context, state string, cfg config.Con
 	}
 	for i := range servers {
 		s := &servers[i]
-		if s.Ended {
-			continue
-		}
 		name := fmt.Sprintf("%s[%d]", s.Server, s.PID)
 		says := s.Proof
 		if s.By != "" {
@@ -285,15 +294,48 @@ func (p *program) checkWatched(ctx context.Context, state string, cfg config.Con
 		if len(s.Roots) > 0 {
 			says = escaped(s.Roots) + ": " + says
 		}
-		all = append(all, check{Name: name, Fine: true, Says: says})
+		all = append(all, check{Name: name, Fine: true, Says: says, of: name})
 		for _, c := range s.Cover {
+			says := string(c.State) + ": " + tallyman.Escape(c.Proves)
+			if c.Lacks != "" {
+				says += "; lacks: " + tallyman.Escape(c.Lacks)
+			}
 			all = append(all, check{
-				Name: "  " + c.Witness, Fine: !runs || c.State == web.Live || c.State == web.Off, Says: string(c.State) + ": " + tallyman.Escape(c.Proves), Remedy: c.More,
+				Name: "  " + c.Witness, Fine: !runs || c.State == web.Live || c.State == web.Off, Says: says, Remedy: tallyman.Escape(c.More), of: name,
 			})
 		}
 		for _, d := range s.Doubts {
-			all = append(all, check{Name: "  not known", Fine: true, Says: tallyman.Escape(d)})
+			all = append(all, check{Name: "  not known", Fine: true, Says: tallyman.Escape(d), of: name})
 		}
 	}
-	return all
+	return all, servers
+}
+
+// printCoverage prints how each witness stands towards each server, then what each of them proves of it and what it lacks.
+func (p *program) printCoverage(servers []web.Watched) {
+	if len(servers) == 0 {
+		return
+	}
+	head, rows := []string{"SERVER"}, [][]string{}
+	for _, c := range servers[0].Cover {
+		head = append(head, strings.ToUpper(c.Witness))
+	}
+	for i := range servers {
+		s := &servers[i]
+		row := []string{fmt.Sprintf("%s[%d]", s.Server, s.PID)}
+		for _, c := range s.Cover {
+			state := string(c.State)
+			if c.State == web.Live && c.Lacks != "" {
+				state = "in part"
+			}
+			row = append(row, state)
+		}
+		rows = append(rows, append(row, s.Proof))
+	}
+	fmt.Fprintln(p.stdout)
+	terminal.On(p.stdout).Fold(append(head, "TOGETHER"), rows)
+	for i := range servers {
+		fmt.Fprintln(p.stdout)
+		p.printWatched(&servers[i])
+	}
 }

@@ -104,7 +104,7 @@ func (p *program) transfers(all []*tallyman.Transfer) {
 	s, rows := terminal.On(p.stdout), make([][]string, len(all))
 	for i, t := range all {
 		rows[i] = []string{
-			terminal.Local(t.Start), s.Verdict(t.Judgement.Verdict, 0), string(t.Judgement.Reason), t.Op.String(),
+			terminal.Local(t.Start), s.Verdict(t.Judgement.Verdict, 0), terminal.Reason(t), t.Op.String(),
 			terminal.Client(t), terminal.Amount(t.Bytes), terminal.Took(t), t.File(),
 		}
 	}
@@ -278,18 +278,11 @@ func (p *program) events(list []json.RawMessage) error {
 		}
 		switch e := r.(type) {
 		case *tallyman.Event:
-			rows = append(rows, []string{terminal.Local(e.At), e.Kind, e.Host, e.Witness, e.Text})
+			rows = append(rows, []string{terminal.Local(e.At), e.Kind, tallyman.Escape(e.Host), e.Witness, e.Says()})
 		case *tallyman.Gap:
-			text := e.Why
-			if blind := e.To.Sub(e.From); blind > 0 {
-				text += ", blind for " + blind.String()
-			}
-			if e.Lost >= 0 {
-				text += ", lost " + tallyman.Count(e.Lost)
-			}
-			rows = append(rows, []string{terminal.Local(e.To), "gap", e.Host, e.Witness, text})
+			rows = append(rows, []string{terminal.Local(e.To), "gap", tallyman.Escape(e.Host), e.Witness, e.Says()})
 		case *tallyman.Finding:
-			rows = append(rows, []string{terminal.Local(e.At), "finding", "", e.Rule, e.Severity.String() + ": " + e.Why})
+			rows = append(rows, []string{terminal.Local(e.At), "finding", "", e.Rule, e.Severity.String() + ": " + tallyman.Escape(e.Why)})
 		}
 	}
 	if p.json {
@@ -299,6 +292,13 @@ func (p *program) events(list []json.RawMessage) error {
 		fmt.Fprintln(p.stderr, "No event fits.")
 		return nil
 	}
-	terminal.On(p.stdout).Table([]string{"AT", "KIND", "HOST", "WITNESS", "TEXT"}, rows)
+	head := []string{"AT", "KIND", "HOST", "WITNESS", "WHAT"}
+	if one := rows[0][2]; !slices.ContainsFunc(rows, func(r []string) bool { return r[2] != one && r[2] != "" }) {
+		head = slices.Delete(head, 2, 3) // all are of one machine
+		for i := range rows {
+			rows[i] = slices.Delete(rows[i], 2, 3)
+		}
+	}
+	terminal.On(p.stdout).Fold(head, rows)
 	return nil
 }

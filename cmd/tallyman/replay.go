@@ -16,6 +16,7 @@ import (
 	"tallyman/cmd/tallyman/terminal"
 	"tallyman/query"
 	"tallyman/source/logs/format"
+	"tallyman/witness"
 )
 
 // replayFlags are what replay lets one choose.
@@ -49,7 +50,7 @@ Formats of logs: ` + strings.Join(format.Names(), ", ") + ".\n\n" + queryHelp,
 	c.Flags().StringVar(&f.zone, "zone", "", "time `zone` of stamps that name none: Europe/Rome, UTC, +02:00 (default: local time)")
 	c.Flags().StringVar(&f.year, "year", "", "`year` of stamps that have none, or the day at which a log ends: 2005, 2005-08-14 (default: near the captures, else before the file was written)")
 	c.Flags().StringVar(&f.host, "host", "", "`name` of the host of captures, and of lines that do not say (default: the one that the logs name)")
-	c.Flags().StringVar(&f.query, "query", "", "show the transfers that fit the `query`, and no events")
+	c.Flags().StringVar(&f.query, "query", "", "show the transfers and events that fit the `query`; gaps and findings always")
 	return c
 }
 
@@ -168,10 +169,10 @@ func (s *show) clear() {
 
 // tell counts a record and prints it.
 func (s *show) tell(r tallyman.Record, was tallyman.Verdict) error {
-	shown := s.f.query == ""
+	shown := query.MatchRecord(s.where, r)
 	switch r := r.(type) {
 	case *tallyman.Transfer:
-		if shown = query.Match(s.where, r); !shown {
+		if !shown {
 			return nil
 		}
 		if was != tallyman.NoVerdict {
@@ -183,9 +184,11 @@ func (s *show) tell(r tallyman.Record, was tallyman.Verdict) error {
 			return nil
 		}
 	case *tallyman.Event:
-		s.event[r.Kind]++
-		bare := r.Kind == tallyman.KindFlow.String() && !strings.HasPrefix(r.Text, "bounce:")
-		shown = shown && (s.p.json || !bare)
+		if shown {
+			s.event[r.Kind]++
+		}
+		bare := r.Kind == tallyman.KindFlow.String() && !strings.HasPrefix(r.Text, string(tallyman.Bounce)+":")
+		shown = shown && (s.p.json || !bare || s.f.query != "") // there are many: whoever asks for them gets them
 	case *tallyman.Gap:
 		s.gaps++
 		s.lost += max(r.Lost, 0)
@@ -224,7 +227,7 @@ func (s *show) print(r tallyman.Record) error {
 	word := func(w string) string { return fmt.Sprintf("%-15s", w) }
 	switch r := r.(type) {
 	case *tallyman.Transfer:
-		s.row(terminal.Local(r.Start), s.screen.Verdict(r.Judgement.Verdict, 15), string(r.Judgement.Reason), r.Op.String(), terminal.Client(r),
+		s.row(terminal.Local(r.Start), s.screen.Verdict(r.Judgement.Verdict, 15), terminal.Reason(r), r.Op.String(), terminal.Client(r),
 			terminal.Amount(r.Bytes), terminal.Took(r), r.File())
 		s.below(r)
 	case *tallyman.Event:
@@ -232,17 +235,9 @@ func (s *show) print(r tallyman.Record) error {
 		if r.Client.IsValid() {
 			client = r.Client.Addr().String()
 		}
-		text := tallyman.Escape(r.Text)
-		if r.User != "" {
-			text = strings.TrimSuffix(tallyman.Escape(r.User)+": "+text, ": ")
-		}
-		s.row(terminal.Local(r.At), word(r.Kind), r.Witness, "", client, "", "", text)
+		s.row(terminal.Local(r.At), word(r.Kind), r.Witness, "", client, "", "", r.Says())
 	case *tallyman.Gap:
-		text := tallyman.Escape(r.Why)
-		if r.Lost > 0 {
-			text += ", lost " + tallyman.Count(r.Lost)
-		}
-		s.row(terminal.Local(r.To), word("gap"), r.Witness, "", "-", "", "", text)
+		s.row(terminal.Local(r.To), word("gap"), r.Witness, "", "-", "", "", r.Says())
 	case *tallyman.Finding:
 		s.row(terminal.Local(r.At), word("finding"), r.Rule, "", "", "", "", r.Severity.String()+": "+tallyman.Escape(r.Why))
 	}
@@ -259,7 +254,7 @@ func (s *show) below(t *tallyman.Transfer) {
 	switch {
 	case s.f.why:
 		fmt.Fprintln(s.out)
-		s.screen.Why(t, t.Sentence(), t.Missing())
+		s.screen.Why(&terminal.Told{Transfer: t, Sentence: t.Sentence(), Missing: t.Missing(), Lanes: witness.Lanes(t, &witness.Watch{})})
 		fmt.Fprintln(s.out)
 	case s.f.evidence:
 		s.screen.Timeline(t, t.Missing())

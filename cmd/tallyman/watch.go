@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tallyman"
+	"tallyman/cmd/tallyman/terminal"
 	"tallyman/cmd/tallyman/watch"
 	"tallyman/config"
 	"tallyman/source/servers/daemon"
@@ -70,6 +71,15 @@ func (p *program) watch(ctx context.Context, cfg config.Config, again func() (co
 			return nil, err
 		}
 		c := watchConfig(h, paths)
+		history, err := watch.OpenHistory(h.state, h.lock.last)
+		if err != nil {
+			return nil, err
+		}
+		c.Stands = func(s watch.Standing) {
+			if err := history.Note(s); err != nil {
+				h.log.Error("a later why will not know who watched", "err", err)
+			}
+		}
 		var first sync.Once
 		c.Changed = func() {
 			begun := false
@@ -128,8 +138,8 @@ func (h *house) greetWatch(c watch.Config) {
 	w := h.p.stdout
 	witnesses := h.watched.Witnesses()
 	for _, x := range witnesses {
-		if x.Name == "wire" && x.State != watch.Live {
-			fmt.Fprintf(w, "No packets are seen: %s. Without them no transfer of TFTP or FTP is proven complete.%s\n", x.Text, remedyOf(x.More))
+		if x.Name == "wire" {
+			h.p.printBlindness(&x)
 		}
 	}
 	keep := h.current().Keep
@@ -140,13 +150,29 @@ func (h *house) greetWatch(c watch.Config) {
 		fmt.Fprintf(w, "No server was found; looked for %s. One that starts is watched from then on.\n", strings.Join(daemon.Names(), ", "))
 	}
 	for _, x := range witnesses {
-		fmt.Fprintf(w, "  %-6s %-8s %s%s\n", x.Name, x.State, x.Text, remedyOf(x.More))
+		terminal.On(w).Paragraph(fmt.Sprintf("  %-6s %-8s ", x.Name, x.State), x.Text+remedyOf(x.More))
 	}
 	for _, s := range coverage(found) {
 		h.p.printWatched(&s)
 	}
 	h.greetPage()
 	fmt.Fprintf(w, "      tallyman doctor%s says this again, as it is then\n", h.stateFlag())
+}
+
+// printBlindness says first what stays unproven because of what the wire does not tell.
+func (p *program) printBlindness(x *watch.Witness) {
+	s := terminal.On(p.stdout)
+	switch {
+	case x.State != watch.Live:
+		s.Paragraph("", "No packets are seen: "+x.Text+". Without them no transfer of TFTP or FTP is proven complete: one that went well stays unproven, "+
+			"and is called probably whole where log and files agree; a client that fell silent or said stop, and a full disk, are not told from it.")
+		if x.More != "" {
+			s.Paragraph("  -> ", x.More)
+		}
+	case x.Nameless != "":
+		s.Paragraph("", "The process behind a packet is not known: "+x.Nameless+". Requests of one client for one name at the same moment are told apart by their order alone.")
+		s.Paragraph("  -> ", x.Named)
+	}
 }
 
 func remedyOf(more string) string {
@@ -183,17 +209,21 @@ func (p *program) printWatched(s *web.Watched) {
 		fmt.Fprint(w, "  has ended")
 	}
 	fmt.Fprintln(w)
+	screen := terminal.On(w)
 	for _, c := range s.Cover {
-		fmt.Fprintf(w, "  %-6s %-8s %s\n", c.Witness, c.State, c.Proves)
+		screen.Paragraph(fmt.Sprintf("  %-6s %-8s ", c.Witness, c.State), tallyman.Escape(c.Proves))
+		if c.Lacks != "" {
+			screen.Paragraph(fmt.Sprintf("  %-15s lacks: ", ""), tallyman.Escape(c.Lacks))
+		}
 		if c.More != "" {
-			fmt.Fprintf(w, "  %-6s %-8s -> %s\n", "", "", c.More)
+			screen.Paragraph(fmt.Sprintf("  %-15s -> ", ""), tallyman.Escape(c.More))
 		}
 	}
 	for _, d := range s.Doubts {
-		fmt.Fprintln(w, "  not known: "+tallyman.Escape(d))
+		screen.Paragraph("  not known: ", tallyman.Escape(d))
 	}
 	if s.Proof != "" {
-		fmt.Fprintln(w, "  => "+s.Proof)
+		screen.Paragraph("  => ", s.Proof)
 	}
 }
 
@@ -232,7 +262,7 @@ func coverage(seen []watch.Seen) []web.Watched {
 			v.Logs = append(v.Logs, l.Path)
 		}
 		for _, c := range s.Cover {
-			v.Cover = append(v.Cover, web.Cover{Witness: c.Witness, State: web.State(c.State), Proves: c.Proves, More: c.More})
+			v.Cover = append(v.Cover, web.Cover{Witness: c.Witness, State: web.State(c.State), Proves: c.Proves, Lacks: c.Lacks, More: c.More})
 		}
 		out = append(out, v)
 	}
@@ -250,7 +280,15 @@ func (h *house) foreignWitnesses(lost string) []web.Witness {
 		if w.Name == "" {
 			continue // it has not begun
 		}
-		out = append(out, web.Witness{Name: w.Name, State: web.State(w.State), Since: w.Since, Text: text + remedyOf(w.More)})
+		out = append(out, web.Witness{Name: w.Name, State: web.State(w.State), Since: w.Since, Text: text + nameless(&w) + remedyOf(w.More)})
 	}
 	return out
+}
+
+// nameless says that the kernel does not name the process of a packet.
+func nameless(w *watch.Witness) string {
+	if w.Nameless == "" {
+		return ""
+	}
+	return "; the process behind a packet is not known: " + w.Nameless + remedyOf(w.Named)
 }

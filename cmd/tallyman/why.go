@@ -16,13 +16,6 @@ import (
 	"tallyman/cmd/tallyman/terminal"
 )
 
-// answer is what the API says about one transfer.
-type answer struct {
-	Transfer *tallyman.Transfer `json:"transfer"`
-	Sentence string             `json:"sentence"`
-	Missing  []string           `json:"missing"`
-}
-
 func (p *program) showCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "show ID|FILE|IP", Short: "all that is known of one transfer", Args: cobra.ExactArgs(1),
@@ -37,8 +30,8 @@ func (p *program) showCommand() *cobra.Command {
 func (p *program) whyCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "why ID|FILE|IP", Short: "why a transfer has its verdict", Args: cobra.ExactArgs(1),
-		Long: `Says the verdict as one sentence, then what each witness saw, as a timeline with one lane per witness, and which
-evidence was missing. A file name or an address means its newest transfer.`,
+		Long: `Says the verdict as one sentence, then what each witness says alone, with its evidence summed up and what it lacks, then all evidence as a timeline
+with one lane per witness, and which evidence was missing. A file name or an address means its newest transfer.`,
 		Example: "  tallyman why fw.bin\n  tallyman why 10.0.0.7",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.one(cmd.Context(), args[0], terminal.Screen.Why)
@@ -47,7 +40,7 @@ evidence was missing. A file name or an address means its newest transfer.`,
 }
 
 // one finds the transfer that is meant and prints it.
-func (p *program) one(ctx context.Context, what string, print func(s terminal.Screen, t *tallyman.Transfer, sentence string, missing []string)) error {
+func (p *program) one(ctx context.Context, what string, print func(terminal.Screen, *terminal.Told)) error {
 	a, err := p.reachOrRead(ctx)
 	if err != nil {
 		return err
@@ -65,11 +58,11 @@ func (p *program) one(ctx context.Context, what string, print func(s terminal.Sc
 		_, err := fmt.Fprintf(p.stdout, "%s\n", raw)
 		return err
 	}
-	var found answer
+	var found terminal.Told
 	if err := json.Unmarshal(raw, &found); err != nil {
 		return fmt.Errorf("read the record: %w", err)
 	}
-	print(terminal.On(p.stdout), found.Transfer, found.Sentence, found.Missing)
+	print(terminal.On(p.stdout), &found)
 	return nil
 }
 

@@ -243,11 +243,10 @@ func (s *Scanner) places(v *Server) {
 	root := s.link(v.PID, "root")
 	mounted := s.apart(v.PID, "ns/mnt")
 	v.Apart.Files = mounted || root != "/" && root != ""
-	var theirs, ours []proc.Mount
+	b, _ := os.ReadFile("/proc/self/mountinfo")
+	var theirs, ours []proc.Mount = nil, proc.Mounts(string(b))
 	if mounted {
 		theirs = proc.Mounts(s.text(v.PID, "mountinfo"))
-		b, _ := os.ReadFile("/proc/self/mountinfo")
-		ours = proc.Mounts(string(b))
 	}
 	reach := func(path string) (string, bool) {
 		if root != "" && root != "/" {
@@ -261,6 +260,9 @@ func (s *Scanner) places(v *Server) {
 	for _, r := range v.Roots {
 		if here, ok := reach(r); ok {
 			v.Folders = append(v.Folders, here)
+			if kind := proc.Share(ours, here); kind != "" {
+				v.Shares = append(v.Shares, here+" ("+kind+")")
+			}
 		} else {
 			v.Unreached = append(v.Unreached, r)
 		}

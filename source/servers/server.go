@@ -23,6 +23,8 @@ type Server struct {
 	Apart   Apart
 	// Folders are its roots as we can reach them; Unreached are those that we cannot, as it sees them.
 	Folders, Unreached []string
+	// Shares are those Folders that lie on a network share, each with the kind of it, as in "/srv/tftp (nfs4)".
+	Shares []string
 	// Files are its logs as we can reach them.
 	Files []daemon.Log
 	// Syslog says that it writes to syslog.

@@ -192,6 +192,16 @@ func (l *Live) unnoted(a *Analyzer, who *takers, told uint64, from, to time.Time
 	return who.missed
 }
 
+// Named reports why the kernel would not name the process of a packet here; nil means that it does.
+func Named() error {
+	w, err := dial.Open()
+	if err != nil {
+		return err
+	}
+	w.Close()
+	return nil
+}
+
 // mostBatch bounds the evidence that waits to be recorded: at most as long as a block of the ring is read.
 const mostBatch = 256
 

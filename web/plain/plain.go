@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"strings"
 	"time"
 
 	"tallyman"
@@ -30,6 +31,7 @@ var pages = template.Must(template.New("plain").Funcs(template.FuncMap{
 	"amount": amount,
 	"took":   took,
 	"client": client,
+	"side":   side,
 }).Parse(text))
 
 // Login is the page that asks who is there.
@@ -60,6 +62,7 @@ type Why struct {
 	Transfer *tallyman.Transfer
 	Sentence string
 	Missing  []string
+	Lanes    []tallyman.Lane // what each witness says alone
 }
 
 // Draw writes the page.
@@ -76,7 +79,7 @@ func (y Why) Says() []Said {
 	all := make([]Said, len(y.Transfer.Evidence))
 	for i := range y.Transfer.Evidence {
 		e := &y.Transfer.Evidence[i]
-		all[i] = Said{e.Time, tallyman.Escape(e.Witness), e.Says(), tallyman.Escape(e.Raw)}
+		all[i] = Said{e.Time, tallyman.Escape(e.Witness), e.Says(), strings.TrimSuffix(tallyman.Escape(e.Raw), `\n`)}
 	}
 	return all
 }
@@ -100,6 +103,14 @@ func took(t *tallyman.Transfer) string {
 		return "running"
 	}
 	return fmt.Sprintf("%.3f s", d.Seconds())
+}
+
+// side is where a witness stands that said nothing.
+func side(s tallyman.Side) string {
+	if s == tallyman.SideAbsent {
+		return "did not see"
+	}
+	return "says nothing"
 }
 
 func client(t *tallyman.Transfer) string {

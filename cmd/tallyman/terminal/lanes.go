@@ -5,21 +5,29 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"tallyman"
 )
 
+// Told is one transfer with all that is told of it.
+type Told struct {
+	Transfer *tallyman.Transfer `json:"transfer"`
+	Sentence string             `json:"sentence"`
+	Missing  []string           `json:"missing"`
+	Lanes    []tallyman.Lane    `json:"lanes"`
+}
+
 // Show prints all fields of a record, then the evidence.
-func (s Screen) Show(t *tallyman.Transfer, sentence string, missing []string) {
-	fmt.Fprintln(s, sentence)
+func (s Screen) Show(told *Told) {
+	t := told.Transfer
+	s.Paragraph("", told.Sentence)
 	fmt.Fprintln(s)
 	field := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(s, "%-10s %s\n", name, value)
+			s.Paragraph(fmt.Sprintf("%-10s ", name), value)
 		}
 	}
-	field("verdict", s.Verdict(t.Judgement.Verdict, 0)+"  "+string(t.Judgement.Reason))
+	field("verdict", s.Verdict(t.Judgement.Verdict, 0)+"  "+string(t.Judgement.Reason)+probably(t))
 	field("id", fmt.Sprintf("%s, revision %d", t.ID, t.Rev))
 	field("host", t.Host)
 	field("transfer", t.Proto+" "+t.Op.String())
@@ -44,7 +52,8 @@ func (s Screen) Show(t *tallyman.Transfer, sentence string, missing []string) {
 	field("witnesses", strings.Join(t.Judgement.For, ", "))
 	field("against", strings.Join(t.Judgement.Against, ", "))
 	s.details(t.Details)
-	s.Timeline(t, missing)
+	s.lanes(told.Lanes)
+	s.Timeline(t, told.Missing)
 }
 
 // details prints the protocol facts, one per line.
@@ -59,64 +68,67 @@ func (s Screen) details(details string) {
 	}
 	slices.Sort(names)
 	for _, n := range names {
-		fmt.Fprintf(s, "  %-16s %s\n", tallyman.Escape(n), tallyman.Escape(string(facts[n])))
+		s.Paragraph(fmt.Sprintf("  %-16s ", tallyman.Escape(n)), tallyman.Escape(string(facts[n])))
 	}
 }
 
-// Why prints the sentence, the timeline, and what is missing.
-func (s Screen) Why(t *tallyman.Transfer, sentence string, missing []string) {
-	fmt.Fprintln(s, sentence)
-	fmt.Fprintf(s, "%s  %s  record %s\n", s.Verdict(t.Judgement.Verdict, 0), t.Judgement.Reason, t.ID)
-	s.Timeline(t, missing)
+// Why prints the sentence, what each witness says alone, the timeline, and what is missing.
+func (s Screen) Why(told *Told) {
+	t := told.Transfer
+	s.Paragraph("", told.Sentence)
+	fmt.Fprintf(s, "%s  %s%s  record %s\n", s.Verdict(t.Judgement.Verdict, 0), t.Judgement.Reason, probably(t), t.ID)
+	s.lanes(told.Lanes)
+	s.Timeline(t, told.Missing)
 }
 
-// Timeline prints one lane per witness, and what evidence is missing.
-func (s Screen) Timeline(t *tallyman.Transfer, missing []string) {
-	var lanes []string
-	for i := range t.Evidence {
-		if n := t.Evidence[i].Witness; !slices.Contains(lanes, n) {
-			lanes = append(lanes, n)
-		}
+func probably(t *tallyman.Transfer) string {
+	if p := t.Probably(); p != "" {
+		return ", probably " + p
+	}
+	return ""
+}
+
+// factWidth is the column of the names of facts.
+const factWidth = 13
+
+// lanes prints what each witness says alone, on which side it stands, and what it lacks.
+func (s Screen) lanes(all []tallyman.Lane) {
+	if len(all) == 0 {
+		return
 	}
 	fmt.Fprintln(s)
-	if len(lanes) > 0 {
-		fmt.Fprintf(s, "%-15s", "AT")
-		for _, lane := range lanes {
-			fmt.Fprintf(s, "  %-*s", laneWidth(len(lanes)), strings.ToUpper(lane))
+	for i := range all {
+		l := &all[i]
+		name := fmt.Sprintf("%-7s ", strings.ToUpper(tallyman.Escape(l.Witness)))
+		indent := strings.Repeat(" ", len(name))
+		alone := l.Alone
+		switch {
+		case l.Side == tallyman.SideAgainst:
+			alone = s.Verdict(l.Verdict, 0) + ", " + s.paint("1;31", "against") + ": " + l.Alone
+		case l.Verdict != tallyman.NoVerdict:
+			alone = s.Verdict(l.Verdict, 0) + ": " + l.Alone
+		case alone == "":
+			alone = s.paint("90", side(l.Side))
 		}
-		fmt.Fprintln(s)
-	}
-	var before time.Time
-	for i := range t.Evidence {
-		e := &t.Evidence[i]
-		fmt.Fprintf(s, "%-15s", sinceBefore(before, e.Time))
-		before = e.Time
-		at := slices.Index(lanes, e.Witness)
-		fmt.Fprint(s, strings.Repeat(" ", at*(laneWidth(len(lanes))+2)))
-		fmt.Fprintln(s, "  "+e.Says())
-		if e.Raw != "" {
-			fmt.Fprintln(s, strings.Repeat(" ", 15+at*(laneWidth(len(lanes))+2))+"    | "+tallyman.Escape(e.Raw))
+		s.Paragraph(s.bold(name), alone)
+		for _, f := range l.Facts {
+			s.Paragraph(indent+s.paint("90", fmt.Sprintf("%-*s ", factWidth, f.Name)), f.Text)
 		}
-	}
-	for _, m := range missing {
-		fmt.Fprintln(s, "missing: "+m)
-	}
-	for _, against := range t.Judgement.Against {
-		fmt.Fprintln(s, "against: "+against)
+		for _, k := range l.Lacks {
+			s.Paragraph(indent+s.paint("33", fmt.Sprintf("%-*s ", factWidth, "missing")), k.What)
+			if k.More != "" {
+				s.Paragraph(indent+fmt.Sprintf("%-*s -> ", factWidth, ""), k.More)
+			}
+		}
 	}
 }
 
-// laneWidth shares the line among the witnesses.
-func laneWidth(lanes int) int { return max(24, 100/max(lanes, 1)) }
-
-// sinceBefore writes the first time in full and the others as the distance from the one before.
-func sinceBefore(before, t time.Time) string {
-	if before.IsZero() {
-		return t.Local().Format("15:04:05.000000")
+// side is where a witness stands that said nothing.
+func side(s tallyman.Side) string {
+	if s == tallyman.SideAbsent {
+		return "did not see"
 	}
-	d := t.Sub(before)
-	if d < time.Minute {
-		return fmt.Sprintf("%+14.3f s", d.Seconds())[1:]
-	}
-	return "+" + d.Round(time.Second).String()
+	return "says nothing"
 }
+
+func (s Screen) bold(text string) string { return s.paint("1", text) }

@@ -21,11 +21,12 @@ import (
 type Screen struct {
 	io.Writer
 	Colour bool
+	Width  int // in columns; 0: unknown, and no line is broken
 }
 
 // On returns the screen for what is written to w: with colours when that is a terminal and nobody asked for none (no-color.org).
 func On(w io.Writer) Screen {
-	return Screen{w, IsTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+	return Screen{w, IsTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb", widthOf(w)}
 }
 
 // IsTerminal reports whether a person reads along.
@@ -50,7 +51,7 @@ func (s Screen) Verdict(v tallyman.Verdict, width int) string {
 }
 
 func (s Screen) paint(colour, text string) string {
-	if !s.Colour {
+	if !s.Colour || colour == "" {
 		return text
 	}
 	return "\x1b[" + colour + "m" + text + "\x1b[0m"
@@ -67,9 +68,18 @@ func (s Screen) Changed(line string) {
 	fmt.Fprintln(s, line)
 }
 
+// leastColumn is the room that the last column of a table must have before its cells are broken into lines.
+const leastColumn = 24
+
+// Fold prints a table whose last column has the rest of the screen, where that is enough, and is broken into lines: of sentences, not of names that
+// people copy.
+func (s Screen) Fold(head []string, rows [][]string) { s.table(head, rows, s.Width) }
+
 // Table prints rows under a head; every column is as wide as its widest cell, the last one as wide as it likes. The columns with the given numbers
 // are set to the right.
-func (s Screen) Table(head []string, rows [][]string, right ...int) {
+func (s Screen) Table(head []string, rows [][]string, right ...int) { s.table(head, rows, 0, right...) }
+
+func (s Screen) table(head []string, rows [][]string, columns int, right ...int) {
 	width := make([]int, len(head))
 	for i, h := range head {
 		width[i] = utf8.RuneCountInString(h)
@@ -79,8 +89,18 @@ func (s Screen) Table(head []string, rows [][]string, right ...int) {
 			width[i] = max(width[i], visibleWidth(c))
 		}
 	}
+	last, before := len(head)-1, 0
+	for _, w := range width[:last] {
+		before += w + 2
+	}
+	rest := columns - before
+	if rest < leastColumn {
+		rest = 0
+	}
 	line := func(r []string) {
 		var b strings.Builder
+		cell := Wrap(r[last], rest)
+		r = append(slices.Clone(r[:last]), cell[0])
 		for i, c := range r {
 			pad := strings.Repeat(" ", width[i]-visibleWidth(c))
 			switch {
@@ -96,6 +116,9 @@ func (s Screen) Table(head []string, rows [][]string, right ...int) {
 			}
 		}
 		fmt.Fprintln(s, b.String())
+		for _, more := range cell[1:] {
+			fmt.Fprintln(s, strings.Repeat(" ", before)+more)
+		}
 	}
 	line(head)
 	for _, r := range rows {

@@ -40,3 +40,11 @@ func Client(t *tallyman.Transfer) string {
 	}
 	return t.Client.Addr().String()
 }
+
+// Reason writes the reason in a list: where log and files agree and the packets alone are missing, that it is probably whole.
+func Reason(t *tallyman.Transfer) string {
+	if p := t.Probably(); p != "" {
+		return "probably " + p
+	}
+	return string(t.Judgement.Reason)
+}

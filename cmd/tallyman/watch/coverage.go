@@ -17,8 +17,11 @@ import (
 type Cover struct {
 	Witness string
 	State   State
-	Proves  string // now
+	Proves  string // now, or why it sees nothing
+	Lacks   string // what it does not see; may be empty
 	More    string // what would prove more; empty: nothing
+
+	Nameless, Named string // of the wire: why the kernel does not name the process of a packet, and what would help
 }
 
 // Seen is one server, and what its watch proves.
@@ -68,6 +71,9 @@ func (w *Witness) works() bool { return w.State == Live || w.State == Blind }
 
 func onWire(s *servers.Server, w Witness) Cover {
 	c := Cover{Witness: w.Name, State: w.State, Proves: w.Text, More: w.More}
+	if s.Proto == "tftp" {
+		c.Nameless, c.Named = w.Nameless, w.Named
+	}
 	if s.Proto == "sftp" {
 		c.State, c.Proves, c.More = Off, "SFTP is encrypted: packets say nothing of its files", ""
 		return c
@@ -79,8 +85,11 @@ func onWire(s *servers.Server, w Witness) Cover {
 	if s.Proto == "ftp" && s.TLS {
 		c.Proves = "plain transfers: how each ended; behind TLS bytes and times alone"
 	}
+	if c.Nameless != "" {
+		c.Lacks, c.More = "the process behind a packet: "+c.Nameless, c.Named
+	}
 	if s.Apart.Net {
-		c.More = "it has a network of its own: what stays on its loopback is unseen"
+		c.Lacks, c.More = "it has a network of its own: what stays on its loopback is unseen", "watch in its network too"
 	}
 	return c
 }
@@ -101,8 +110,15 @@ func inFiles(s *servers.Server, w Witness) Cover {
 		if w.State == Live {
 			c.Proves += ", by which process"
 		}
-		if w.State == Live {
+		if w.State == Live && w.More == "" {
 			c.More = ""
+		}
+		if w.More != "" {
+			c.Lacks = w.Text
+		}
+		if len(s.Shares) > 0 {
+			c.Lacks = paths(s.Shares) + " is a network share: what other machines write there is unseen"
+			c.More = "watch on the machine that holds the files, too"
 		}
 	}
 	return c
@@ -119,19 +135,37 @@ func inLog(s *servers.Server, w Witness) Cover {
 			told = append(told, t.what)
 		}
 	}
+	var lacks, more []string
+	for _, a := range s.Advice { // what is unseen; what to do
+		what, do, found := strings.Cut(a, "; ")
+		if !found {
+			what, do, found = strings.Cut(a, ": ")
+		}
+		if !found {
+			more = append(more, a)
+			continue
+		}
+		lacks, more = append(lacks, what), append(more, do)
+	}
 	if w.works() {
 		c.Proves = "socket errors alone"
 		if len(told) > 0 {
 			c.Proves = "claims: " + strings.Join(told, ", ")
 		}
 		if s.Syslog && s.Apart.Files && len(s.Files) == 0 {
-			c.More = "it is in a container or chroot: its lines come only if it has our /dev/log"
+			lacks = append(lacks, "it is in a container or chroot, and its lines come only if it has our /dev/log")
+			more = append(more, "mount /dev/log into it")
 		}
 		if s.Apart.PIDs && len(s.Files) > 0 {
 			c.Proves += "; the process numbers in its own log are those of its container, so that lines are paired by name and moment"
 		}
+		c.Lacks, c.More = strings.Join(lacks, "; "), strings.Join(more, "; ")
+		return c
 	}
-	c.More = strings.Join(append(slices.DeleteFunc([]string{c.More}, func(t string) bool { return t == "" }), s.Advice...), "; ")
+	if len(more) > 0 {
+		c.Lacks = strings.Join(lacks, "; ")
+		c.More = strings.Join(append(slices.DeleteFunc([]string{c.More}, func(t string) bool { return t == "" }), more...), "; ")
+	}
 	return c
 }
 
@@ -181,7 +215,8 @@ func Would(cfg Config) ([]Seen, error) {
 	p := planFor(found, cfg.Paths, journal, syslogsHere())
 	all := []Witness{wouldWire(cfg), wouldFiles(cfg, &p), {Name: "log", State: Live}}
 	if !p.journal && len(p.logs) == 0 {
-		all[2].State, all[2].Text = Off, w.posts[2].nothing()
+		all[2].State = Off
+		all[2].Text, all[2].More = w.posts[2].nothing()
 	}
 	var out []Seen
 	for i := range found {
@@ -195,13 +230,18 @@ func wouldWire(cfg Config) Witness {
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	switch {
 	case cfg.NoWire:
-		w.State, w.Text = Off, "switched off by watch.wire"
+		w.State, w.Text, w.More = Off, "switched off by watch.wire", "set watch.wire to auto"
 	case err != nil:
 		w.State = Failed
 		w.Text, w.More = failure(fmt.Errorf("%w: %w", wire.ErrNotAllowed, err))
 	}
 	if err == nil {
 		_ = unix.Close(fd)
+	}
+	if w.State == Live {
+		if err := wire.Named(); err != nil {
+			w.Nameless, w.Named = err.Error(), names
+		}
 	}
 	return w
 }

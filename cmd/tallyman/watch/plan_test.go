@@ -78,15 +78,15 @@ func TestCoverageSaysWhatIsProvenAndWhatWouldProveMore(t *testing.T) {
 		}
 		var said []string
 		for _, c := range v.Cover {
-			said = append(said, c.More)
+			said = append(said, c.Lacks, c.More)
 		}
 		if got := strings.Join(said, "|"); !strings.Contains(got, more) {
 			t.Errorf("%s of %s would prove more: %s", states, s.Name, got)
 		}
 	}
 	tftp := server("in.tftpd", "tftp", 69, "/srv/tftp")
-	tftp.Advice = []string{"add -vv"}
-	f(tftp, "lll", "stored short are found", "add -vv")
+	tftp.Advice = []string{"it runs without -vv; add -vv"}
+	f(tftp, "lll", "stored short are found", "it runs without -vv|add -vv")
 	f(tftp, "lol", "not found without files", "add -vv")
 	f(tftp, "fll", "without packets nothing is proven complete", "add -vv")
 	f(tftp, "ffl", "transfers are unproven", "")
@@ -100,4 +100,6 @@ func TestCoverageSaysWhatIsProvenAndWhatWouldProveMore(t *testing.T) {
 	apart.Apart.Net, apart.Unreached = true, []string{"/srv"}
 	f(apart, "lll", "stored short", "its loopback is unseen")
 	f(apart, "lll", "", "mount a folder of this machine there")
+	tftp.Shares = []string{"/srv/tftp (nfs4)"}
+	f(tftp, "lll", "", "/srv/tftp (nfs4) is a network share: what other machines write there is unseen|watch on the machine that holds the files")
 }

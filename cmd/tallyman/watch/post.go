@@ -26,7 +26,12 @@ type work struct {
 	close func()
 	count func(map[string]int64)
 	says  func() (state State, text, more string)
+
+	nameless func() string // why what it sees has no process; nil: it has
 }
+
+// names is what would let the kernel name the process of a packet (source/wire/dial).
+const names = "Linux 6.10 or later, as root, on the machine itself and not in a container, with cgroup2 mounted"
 
 // post is one witness, and where it stands.
 type post struct {
@@ -172,7 +177,7 @@ func (p *post) set(w *work, err error) {
 		p.now.Text, p.now.More = failure(err)
 	case w == nil:
 		p.now.State = Off
-		p.now.Text = p.nothing()
+		p.now.Text, p.now.More = p.nothing()
 	}
 }
 
@@ -181,6 +186,12 @@ func (p *post) see() {
 	defer p.mu.Unlock()
 	if p.failed == nil {
 		p.now.State, p.now.Text, p.now.More = p.work.says()
+		if p.work.nameless != nil {
+			p.now.Nameless = p.work.nameless()
+		}
+		if p.now.Nameless != "" {
+			p.now.Named = names
+		}
 	}
 }
 
@@ -202,20 +213,20 @@ func (p *post) fail(err error) {
 // failure says why a witness does not see, and what to do.
 func failure(err error) (text, more string) {
 	if errors.Is(err, wire.ErrNotAllowed) {
-		return "the wire may not be opened", "run it as root, or setcap cap_net_raw+ep on the program"
+		return "the capture was not allowed (needs CAP_NET_RAW)", "run it as root, or setcap cap_net_raw+ep on the program"
 	}
 	return err.Error(), ""
 }
 
-// nothing says why a witness has nothing to do.
-func (p *post) nothing() string {
+// nothing says why a witness has nothing to do, and what would give it something.
+func (p *post) nothing() (text, more string) {
 	switch p.name {
 	case "wire":
-		return "switched off by watch.wire"
+		return "switched off by watch.wire", "set watch.wire to auto"
 	case "files":
-		return "no folder of a server is known: name it, as in tallyman watch /srv/tftp"
+		return "no folder of a server is known", "name it, as in tallyman watch /srv/tftp"
 	default:
-		return "there is no journal here, and no log file of a server is known"
+		return "there is no journal here, and no log file of a server is known", "run systemd-journald or rsyslog on this machine"
 	}
 }
 
@@ -249,6 +260,8 @@ func (w *Watch) openWire(p *plan, _ time.Time) (*work, error) {
 	c.Analyzer.Host, c.Analyzer.TFTPPorts, c.Analyzer.FTPPorts, c.Analyzer.Flows = w.cfg.Host, slices.Clone(p.tftp), slices.Clone(p.ftp), false
 	sees := make(chan struct{})
 	c.Ready = func() { close(sees) }
+	var nameless string // written before sees is closed
+	c.Blind = func(err error) { nameless = err.Error() }
 	where := "all interfaces"
 	if len(w.cfg.Wire) > 0 {
 		where = strings.Join(w.cfg.Wire, ", ")
@@ -266,7 +279,8 @@ func (w *Watch) openWire(p *plan, _ time.Time) (*work, error) {
 			says = text(p)
 			return nil
 		},
-		says: func() (State, string, string) { return Live, says, "" },
+		says:     func() (State, string, string) { return Live, says, "" },
+		nameless: func() string { return nameless },
 	}, nil
 }
 

@@ -25,6 +25,8 @@ type Config struct {
 	Proc    string
 	Every   time.Duration // between two looks for servers
 	Log     *slog.Logger
+	// Stands is told after each look how the witnesses stand, and at the end that they do no more; it must not wait.
+	Stands func(Standing)
 	// Changed is called when what is watched has changed, first when all witnesses that can work do.
 	Changed func()
 }
@@ -51,6 +53,8 @@ type Witness struct {
 	Since time.Time
 	Text  string
 	More  string // what would make it better
+
+	Nameless, Named string // of the wire: why the kernel does not name the process of a packet, and what would help
 }
 
 // Watch watches.
@@ -95,6 +99,7 @@ func (w *Watch) Run(ctx context.Context, to tallyman.Recorder) error {
 		for _, p := range w.posts {
 			p.stop()
 		}
+		w.cfg.Stands(Standing{At: time.Now()})
 	}()
 	tick := time.NewTicker(w.cfg.Every)
 	defer tick.Stop()
@@ -106,6 +111,9 @@ func (w *Watch) Run(ctx context.Context, to tallyman.Recorder) error {
 		}
 		for _, p := range w.posts {
 			changed = p.adapt(ctx, &w.plan, to) || changed
+		}
+		if ctx.Err() == nil {
+			w.cfg.Stands(w.Stand())
 		}
 		if (changed || first) && ctx.Err() == nil {
 			w.cfg.Changed()

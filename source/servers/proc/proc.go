@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -119,6 +120,18 @@ type Mount struct {
 	Device string // major:minor
 	Root   string // of the mount within its file system
 	Point  string
+	Kind   string // of file system: ext4, nfs4
+}
+
+// shares are the file systems on which other machines write too, or that are served by another machine.
+var shares = []string{"nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "afs", "fuse.sshfs", "fuse.glusterfs", "fuse.s3fs", "fuse.rclone", "davfs", "fuse.davfs2"}
+
+// Share returns the kind of the network share that a clean absolute path lies on, "" where it lies on none.
+func Share(mounts []Mount, path string) string {
+	if m, ok := over(mounts, path); ok && slices.Contains(shares, m.Kind) {
+		return m.Kind
+	}
+	return ""
 }
 
 // Mounts reads /proc/PID/mountinfo.
@@ -130,7 +143,11 @@ func Mounts(text string) (out []Mount) {
 		}
 		root, point := unescape(f[3]), unescape(f[4])
 		if strings.HasPrefix(root, "/") && strings.HasPrefix(point, "/") {
-			out = append(out, Mount{f[2], root, point})
+			m := Mount{Device: f[2], Root: root, Point: point}
+			if dash := slices.Index(f, "-"); dash >= 0 && dash+1 < len(f) {
+				m.Kind = f[dash+1]
+			}
+			out = append(out, m)
 		}
 	}
 	return out

@@ -96,6 +96,20 @@ func TestFoldersOfContainersAreFoundHere(t *testing.T) {
 	f("/srv", "/srv")
 }
 
+func TestANetworkShareIsKnownByTheMountThatAFolderLiesOn(t *testing.T) {
+	mounts := proc.Mounts("20 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw\n21 20 0:50 / /srv/tftp rw shared:1 - nfs4 nas:/tftp rw\n22 21 8:2 / /srv/tftp/local rw - ext4 /dev/sdb1 rw\n")
+	f := func(path, want string) {
+		t.Helper()
+		if got := proc.Share(mounts, path); got != want {
+			t.Errorf("%s lies on %q", path, got)
+		}
+	}
+	f("/srv", "")
+	f("/srv/tftp", "nfs4")
+	f("/srv/tftp/a/b", "nfs4")
+	f("/srv/tftp/local", "")
+}
+
 // A path that is found lies on the same file system, at the same place in it.
 func FuzzAFolderThatIsFoundIsTheSameOne(f *testing.F) {
 	f.Add(container, host, "/srv/tftp/a")

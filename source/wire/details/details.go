@@ -5,6 +5,7 @@ package details
 import (
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"tallyman"
@@ -31,6 +32,13 @@ func (b *Builder) Text(key, value string) {
 	if value != "" {
 		b.key(key)
 		b.quote(value)
+	}
+}
+
+// Time writes a time that is known, in UTC with microseconds, as records do.
+func (b *Builder) Time(key string, t time.Time) {
+	if !t.IsZero() {
+		b.Text(key, t.UTC().Format("2006-01-02T15:04:05.000000Z"))
 	}
 }
 

@@ -72,6 +72,7 @@ type conn struct {
 	endpoint         *endpoint
 	transfer         *transfer
 	began, last      time.Time
+	packets          int64          // of both sides
 	half             [2]stream.Half // from the opener, from the listener
 	side             [2]side
 	heard            [2]time.Time // when each last sent a packet
@@ -107,6 +108,7 @@ func (c *conn) sender(op tallyman.Op) int {
 // packet takes a packet of the opener (0) or of the listener (1).
 func (c *conn) packet(t *Table, p *frame.Packet, from int) {
 	c.last, c.session.last, c.heard[from] = p.Time, p.Time, p.Time
+	c.packets++
 	c.half[1-from].Acknowledge(p, c.taker(t, 1-from))
 	fin, bytes := c.half[from].Fin, c.side[from].bytes
 	c.half[from].Segment(p, c.taker(t, from))

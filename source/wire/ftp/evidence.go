@@ -165,12 +165,19 @@ func (x *transfer) details() string {
 	if x.endpoint != nil {
 		d.Text("data_mode", map[bool]string{true: "active", false: "passive"}[x.endpoint.active])
 	}
+	if c != nil {
+		d.Number("data_packets", c.packets)
+	}
 	d.Flag("encrypted", x.hidden)
-	if c != nil && !x.hidden {
+	if c != nil {
 		h := &c.half[c.sender(x.op)]
-		d.Number("missing_bytes", h.Missing)
-		d.Flag("headers_only", c.side[c.sender(x.op)].cut && h.Missing == 0)
-		d.Flag("late", !h.Whole)
+		d.Time("first_packet", c.began)
+		d.Flag("headers_only", !x.hidden && c.side[c.sender(x.op)].cut && h.Missing == 0)
+		d.Time("last_packet", c.last)
+		if !x.hidden {
+			d.Flag("late", !h.Whole)
+			d.Number("missing_bytes", h.Missing)
+		}
 	}
 	d.Number("offset", x.offset)
 	if c != nil && !x.hidden {

@@ -32,7 +32,7 @@ func TestUploadIsWholeWhenTheReplyIsAcknowledgedAndTheClientGoesOn(t *testing.T)
 	if e.Digest != sha("content") || e.User != "u" || e.Name != "up.bin" || e.Proto != "ftp" || e.Peer.String() != client || e.Self.String() != server {
 		t.Errorf("%+v", e)
 	}
-	k.details(`"data_mode":"passive"`, `"replies":[150,226]`, `"type":"I"`, `"announced":"10.0.0.1:4000"`)
+	k.details(`"data_mode":"passive"`, `"replies":[150,226]`, `"type":"I"`, `"announced":"10.0.0.1:4000"`, `"data_packets":`, `"first_packet":"`, `"last_packet":"`)
 	// Nothing follows, and the connection stays: it lives on.
 	k, c = stored(t)
 	c.says(1, "226 done\r\n").acks(0)

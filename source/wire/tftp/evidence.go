@@ -71,7 +71,9 @@ func (x *transfer) refuse(t *Table, l *lane, now time.Time, k packet) {
 	var d details.Builder
 	d.Object("asked", x.req.asked)
 	d.Count("error_code", int64(k.number))
+	d.Time("last_packet", x.seen)
 	d.Text("mode", x.req.mode)
+	d.Number("packets", x.packets)
 	e.Details = d.String()
 	e.Raw = fmt.Sprintf("%sERROR %d %s from the server", at(l.lastAck), k.number, tallyman.Escape(k.text))
 	t.out(e)
@@ -183,9 +185,13 @@ func (x *transfer) closed(l *lane, k *packet, sender string) string {
 	}
 	if l != nil {
 		d.Object("granted", l.granted)
+	}
+	d.Time("last_packet", x.seen)
+	if l != nil {
 		d.Number("missing_bytes", l.missing*int64(l.block))
 	}
 	d.Text("mode", x.mode())
+	d.Number("packets", x.packets)
 	d.Number("requests", x.requests)
 	if l != nil {
 		again := l.answers

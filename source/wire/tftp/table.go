@@ -126,6 +126,7 @@ func (t *Table) request(p *frame.Packet) bool {
 		if !x.ended && x.repeated(&r) {
 			x.requests++
 			x.last = p.Time
+			x.count(p)
 			return true
 		}
 		before = x
@@ -139,7 +140,7 @@ func (t *Table) request(p *frame.Packet) bool {
 		before.superseded(t, p, &r)
 	}
 	x := &transfer{
-		client: p.Src, asked: p.Dst, req: r, began: began, last: p.Time, requests: 1, place: p.Number,
+		client: p.Src, asked: p.Dst, req: r, began: began, last: p.Time, requests: 1, packets: 1, seen: p.Time, place: p.Number,
 		text: r.mode == "netascii",
 		held: before != nil && before.reason == tallyman.FinalAck && before.req.same(&r) && p.Time.Sub(before.endedAt) < repeatsWithin,
 	}

@@ -3,6 +3,7 @@ package tftp
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,6 +26,10 @@ func TestReadIsWholeWhenItsLastBlockIsAcknowledged(t *testing.T) {
 func TestLastBlockWithoutItsAcknowledgementProvesNothing(t *testing.T) {
 	k := newTalk(t).packet(client, server, rrq("a", "octet")).packet(tid, client, data(1, "short")).wait(70 * time.Second)
 	k.ends("closed delivered-unconfirmed 0")
+	k.details(`"packets":2`) // and the last of them is long before the end
+	if d := k.last().Details; !strings.Contains(d, `"last_packet":"`) || strings.Contains(d, k.last().Time.Format("15:04:05")) {
+		t.Errorf("ended at %s: %s", k.last().Time, d)
+	}
 	k = newTalk(t).packet(client, server, rrq("a", "octet")).packet(tid, client, data(1, "short")).unreachable(tid, client).wait(5 * time.Second)
 	k.ends("closed delivered-unconfirmed 0")
 }
@@ -62,7 +67,7 @@ func TestBlocksThatComeTwiceAreCountedOnce(t *testing.T) {
 	k.packet(tid, client, data(1, full(512))).packet(tid, client, data(1, full(512))).packet(client, tid, ack(1)).packet(client, tid, ack(1))
 	k.packet(tid, client, data(2, "z")).packet(tid, client, data(2, "z")).packet(client, tid, ack(2))
 	k.ends("closed final-ack 513")
-	k.details(`"duplicates":2`, `"retransmits":2`)
+	k.details(`"duplicates":2`, `"retransmits":2`, `"packets":8`)
 	if k.last().Digest != sha(full(512)+"z") {
 		t.Errorf("digest %s", k.last().Digest)
 	}

@@ -16,7 +16,9 @@ type transfer struct {
 	began         time.Time
 	last          time.Time // the last request
 	requests      int64
-	place         uint64 // the packet of the request
+	packets       int64     // of both sides, requests too
+	seen          time.Time // the newest of them
+	place         uint64    // the packet of the request
 
 	lanes     []*lane
 	chosen    *lane // the one to which the client answered
@@ -30,6 +32,13 @@ type transfer struct {
 	ended   bool
 	endedAt time.Time
 	reason  tallyman.Reason
+}
+
+// count notes a packet of the transfer. What the kernel joined to one packet (UDP GSO) is one.
+func (x *transfer) count(p *frame.Packet) {
+	if !x.ended {
+		x.packets, x.seen = x.packets+1, p.Time
+	}
 }
 
 func (x *transfer) lane(server netip.AddrPort) *lane {
@@ -114,6 +123,7 @@ func (x *transfer) alive() int {
 
 // fromClient takes a packet of the client. Without a lane it went to the request port.
 func (x *transfer) fromClient(t *Table, l *lane, p *frame.Packet) {
+	x.count(p)
 	k, ok := parse(p.Payload, p.Length)
 	switch {
 	case x.ended:
@@ -150,6 +160,7 @@ func (x *transfer) choose(l *lane) {
 
 // fromServer takes a packet of the server's port.
 func (x *transfer) fromServer(t *Table, l *lane, p *frame.Packet) {
+	x.count(p)
 	k, ok := parse(p.Payload, p.Length)
 	switch {
 	case x.ended:

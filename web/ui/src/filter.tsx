@@ -5,7 +5,7 @@ import { batch } from '@preact/signals';
 import { url } from './api';
 import { Copy } from './copy';
 import { Sign } from './icons';
-import { from, problem, q, to } from './state';
+import { from, problem, q, to, view } from './state';
 
 const ranges: [string, string][] = [['now-1h', 'last hour'], ['now-24h', 'last 24 hours'], ['now-7d', 'last 7 days'], ['now-30d', 'last 30 days'], ['', 'all times']];
 
@@ -21,6 +21,10 @@ export function Filter(): VNode {
   return (
     <search class="filter">
       <div class="line">
+        <div class="views" role="group" aria-label="List">
+          <button type="button" aria-pressed={view.value === ''} onClick={() => (view.value = '')}>Transfers</button>
+          <button type="button" aria-pressed={view.value === 'events'} onClick={() => (view.value = 'events')}>Events</button>
+        </div>
         <label class="query">
           <Sign of="search" />
           <span class="hidden">Filter</span>

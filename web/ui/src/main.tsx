@@ -2,6 +2,7 @@
 import { effect } from '@preact/signals';
 import { render } from 'preact';
 import type { VNode } from 'preact';
+import { Events } from './events';
 import { Filter } from './filter';
 import { Header, StaleBanner } from './header';
 import { Help } from './help';
@@ -9,7 +10,7 @@ import './keys';
 import { reload } from './list';
 import { Login } from './login';
 import { Overview } from './overview';
-import { chartFrom, from, learn, needs, open, q, stale, system, to, whoAmI } from './state';
+import { chartFrom, from, learn, needs, open, q, stale, system, to, view, whoAmI } from './state';
 import { counts, start, why } from './stream';
 import { Table } from './table';
 import { Why } from './why';
@@ -25,7 +26,7 @@ function Page(): VNode | null {
         <div class="left">
           <Overview />
           <Filter />
-          <Table />
+          {view.value === 'events' ? <Events /> : <Table />}
         </div>
         <Why />
       </main>

@@ -1,4 +1,4 @@
-// What the page knows. The part that a link should carry stands in the URL: q, from, to, id.
+// What the page knows. The part that a link should carry stands in the URL: q, from, to, view, id.
 import { batch, computed, effect, signal } from '@preact/signals';
 import { get, Problem } from './api';
 import type { Stat, System, Told, Transfer, Words } from './words';
@@ -8,6 +8,7 @@ export const q = signal(at.get('q') ?? '');
 export const from = signal(at.get('from') ?? 'now-24h');
 export const to = signal(at.get('to') ?? '');
 export const open = signal(at.get('id') ?? '');
+export const view = signal(at.get('view') === 'events' ? 'events' : ''); // which list is shown; '' is that of transfers
 
 export const utc = signal(localStorage.getItem('tallyman.time') !== 'local');
 export const theme = signal(localStorage.getItem('tallyman.theme') ?? 'auto');
@@ -46,6 +47,7 @@ effect(() => {
   if (q.value) u.set('q', q.value);
   if (from.value !== 'now-24h') u.set('from', from.value);
   if (to.value) u.set('to', to.value);
+  if (view.value) u.set('view', view.value);
   if (open.value) u.set('id', open.value);
   const text = u.toString();
   const next = location.pathname + (text ? '?' + text : '') + location.hash;
@@ -63,6 +65,7 @@ addEventListener('popstate', () => {
     q.value = u.get('q') ?? '';
     from.value = u.get('from') ?? 'now-24h';
     to.value = u.get('to') ?? '';
+    view.value = u.get('view') === 'events' ? 'events' : '';
   });
 });
 

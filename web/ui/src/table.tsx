@@ -7,7 +7,7 @@ import { bytes, count, dateOf, timeOf, took } from './format';
 import { Sign, VerdictMark } from './icons';
 import { follow, older } from './list';
 import { filtered, from, loading, more, open, paused, picked, problem, q, reasons, reveal, rows, system, to, utc, waiting } from './state';
-import { opWord } from './words';
+import { opWord, probably } from './words';
 import type { Transfer } from './words';
 
 const narrow = matchMedia('(max-width: 760px)');
@@ -99,7 +99,7 @@ function Row({ t, at }: { t: Transfer; at: number }): VNode {
       <span role="cell" class="c-op">{opWord(t.op)}<span class="proto"> {t.proto}</span></span>
       <span role="cell" class="c-bytes" title={t.bytes === undefined ? '' : `${count(t.bytes)} bytes`}>{bytes(t.bytes)}{share}</span>
       <span role="cell" class="c-took">{took(t.took_ms)}</span>
-      <span role="cell" class="c-reason">{t.reason ? reasons.value.get(t.reason)?.because ?? t.reason : t.verdict === 'active' ? 'running' : ''}</span>
+      <span role="cell" class="c-reason">{probably(t) ? `probably ${probably(t)}: log and files agree` : t.reason ? reasons.value.get(t.reason)?.because ?? t.reason : t.verdict === 'active' ? 'running' : ''}</span>
     </div>
   );
 }

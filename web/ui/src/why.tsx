@@ -7,8 +7,8 @@ import { quote } from './filter';
 import { between, bytes, count, stamp, timeOf, took } from './format';
 import { Sign, VerdictIcon, VerdictMark } from './icons';
 import { from, open, q, reasons, system, to, told, utc } from './state';
-import { opWord } from './words';
-import type { Evidence, Transfer } from './words';
+import { opWord, probably } from './words';
+import type { Evidence, Lane, Transfer } from './words';
 
 export function Why(): VNode | null {
   const box = useRef<HTMLElement>(null);
@@ -23,6 +23,7 @@ export function Why(): VNode | null {
     <aside class="why" ref={box} tabIndex={-1} aria-label="Why">
       <div class="whyhead">
         {t && <VerdictMark of={t.verdict} />}
+        {t && probably(t) && <span class="probably">probably {probably(t)}</span>}
         <span class="grow" />
         {t && <Copy text={() => `tallyman why ${t.id}`}>command</Copy>}
         {t && <Copy text={() => `curl -H "Authorization: Bearer $TALLYMAN_TOKEN" ${quote(`${location.origin}/api/v1/transfers/${t.id}`)}`}>curl</Copy>}
@@ -35,10 +36,11 @@ export function Why(): VNode | null {
           {w.missing.length > 0 && (
             <div class="missing">
               <h3>Evidence that is missing</h3>
-              <ul>{w.missing.map((m) => <li key={m}><Sign of="eyeoff" />{m}</li>)}</ul>
+              <ul>{w.missing.map((m) => <li key={m}><Sign of="eyeoff" /><Lacking text={m} /></li>)}</ul>
             </div>
           )}
-          {t.evidence && <Lanes t={t} evidence={t.evidence} />}
+          {w.lanes && w.lanes.length > 0 && <Testimony lanes={w.lanes} />}
+          {t.evidence && <Lanes t={t} evidence={t.evidence} lanes={w.lanes ?? []} />}
           {t.rev > 0 && <Facts t={t} />}
         </>
       )}
@@ -105,11 +107,49 @@ function details(d: Record<string, unknown> | undefined, prefix = ''): [string, 
   });
 }
 
-/** One column for each witness; witnesses that look now and said nothing about this record have an empty one. */
-function Lanes({ t, evidence }: { t: Transfer; evidence: Evidence[] }): VNode {
+/** Evidence that is missing; behind the arrow stands what would bring it. */
+function Lacking({ text }: { text: string }): VNode {
+  const [what, more] = text.split(' -> ');
+  return <span>{what}{more && <span class="remedy">{more}</span>}</span>;
+}
+
+const sides = { for: 'bears it out', against: 'against', silent: 'says nothing', absent: 'did not see' } as const;
+
+/** What each witness says alone: its own verdict, what it counted, what it lacks. */
+function Testimony({ lanes }: { lanes: Lane[] }): VNode {
+  return (
+    <section class="testimony" aria-label="What each witness says alone">
+      <h3>What each witness says alone</h3>
+      <ul>
+        {lanes.map((l) => (
+          <li key={l.witness} class={`side-${l.side} ${l.verdict ? `v-${l.verdict}` : ''}`}>
+            <div class="who">
+              <b>{l.witness}</b>
+              {l.verdict && <VerdictMark of={l.verdict} />}
+              {(l.side !== 'for' || !l.verdict) && <span class="side">{l.side === 'against' && <Sign of="warn" />}{sides[l.side]}</span>}
+            </div>
+            {l.alone && <p>{l.alone}</p>}
+            {l.facts && l.facts.length > 0 && (
+              <dl>{l.facts.map((f) => <Fact key={f.name} name={f.name}><span class={f.name === 'digest' || f.name === 'file' ? 'raw' : ''}>{f.text}</span></Fact>)}</dl>
+            )}
+            {(l.lacks ?? []).map((k) => (
+              <p key={k.what} class="lack"><Sign of="eyeoff" /><span><span class="hidden">missing: </span>{k.what}{k.more && <span class="remedy">{k.more}</span>}</span></p>
+            ))}
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+/** One column for each witness; one that said nothing about this record has an empty one. */
+function Lanes({ t, evidence, lanes: told }: { t: Transfer; evidence: Evidence[]; lanes: Lane[] }): VNode {
   const spoke = [...new Set(evidence.map((e) => e.witness))];
-  const silent = (system.value?.witnesses ?? []).filter((w) => w.state === 'live' && !spoke.includes(w.name)).map((w) => w.name);
-  const lanes = [...spoke, ...silent];
+  const silent = told.length > 0
+    ? told.filter((l) => !spoke.includes(l.witness)).map((l) => l.witness)
+    : (system.value?.witnesses ?? []).filter((w) => w.state === 'live' && !spoke.includes(w.name)).map((w) => w.name);
+  const place = (name: string): number => told.findIndex((l) => l.witness === name);
+  const lanes = [...spoke, ...silent].sort((a, b) => place(a) - place(b));
   return (
     <section class="lanes" aria-label="Timeline of evidence">
       <h3>Evidence</h3>
@@ -117,7 +157,7 @@ function Lanes({ t, evidence }: { t: Transfer; evidence: Evidence[] }): VNode {
         <thead>
           <tr>
             <th scope="col">{utc.value ? 'UTC' : 'local'}</th>
-            {lanes.map((l) => <th key={l} scope="col" class={`lane ${silent.includes(l) ? 'silent' : ''}`} title={silent.includes(l) ? 'saw nothing of it' : ''}>{l}</th>)}
+            {lanes.map((l) => <th key={l} scope="col" class={`lane ${silent.includes(l) ? 'silent' : ''}`} title={silent.includes(l) ? 'says nothing of it' : ''}>{l}</th>)}
             <th scope="col" class="says">says</th>
           </tr>
         </thead>
@@ -130,12 +170,11 @@ function Lanes({ t, evidence }: { t: Transfer; evidence: Evidence[] }): VNode {
                   {l === e.witness && <Dot e={e} />}
                 </td>
               ))}
-              <td class="says">{e.says}{e.raw && <pre>{e.raw}</pre>}</td>
+              <td class="says">{e.says}{e.raw && <pre>{e.raw.replace(/\\n$/, '')}</pre>}</td>
             </tr>
           ))}
         </tbody>
       </table>
-      {silent.length > 0 && <p class="calm">{silent.join(', ')} {silent.length > 1 ? 'were' : 'was'} looking and saw nothing of it.</p>}
     </section>
   );
 }

@@ -26,9 +26,22 @@ export interface Transfer {
   details?: Record<string, unknown>; tags?: string[]; evidence?: Evidence[];
 }
 
-export interface Told { transfer: Transfer; sentence: string; missing: string[] }
+/** What one witness says of a transfer, taken alone, and what it lacks. */
+export interface Lane {
+  witness: string; side: 'for' | 'against' | 'silent' | 'absent'; verdict?: Verdict; reason?: string; alone?: string;
+  facts?: { name: string; text: string }[]; lacks?: { what: string; more?: string }[];
+}
 
-export interface Gap { id: string; host?: string; witness?: string; from?: string; to?: string; lost?: number; why?: string }
+export interface Told { transfer: Transfer; sentence: string; missing: string[]; lanes?: Lane[] }
+
+/** "whole" where log and files agree and the packets alone are missing, else "". */
+export const probably = (t: Transfer): string => (t.verdict === 'unproven' && t.details?.['probably'] === 'whole' ? 'whole' : '');
+
+/** What stands beside the transfers: an event, a gap or a finding. */
+export interface Beside {
+  id: string; kind: string; at?: string; host?: string; witness?: string; client?: Party; server?: Party; user?: string; path?: string; text?: string;
+  from?: string; to?: string; lost?: number; why?: string; rule?: string; severity?: string;
+}
 
 export interface Stat {
   key: string; transfers: number; uploads: number; downloads: number; bytes: number; searches?: number;
