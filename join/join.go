@@ -14,6 +14,7 @@
 package join
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -143,19 +144,20 @@ func (j *Join) settle(c *cluster) {
 // restored is more than the revisions that a record ever had.
 const restored = 1 << 20
 
-// Restore puts back a transfer, with its evidence, that a former run left unfinished. It is not told as changed.
+// Restore puts back a transfer, with its evidence, that a former run left unfinished. It is not told as changed, unless what else was put back changes it.
 func (j *Join) Restore(t *tallyman.Transfer) {
-	var first *cluster
+	var fresh []*cluster
+	var bearer *cluster // which of them gave the record its id
 	for _, e := range t.Evidence {
 		c, isNew := j.place(e)
 		if !isNew {
 			continue
 		}
-		if first == nil {
-			first = c
-			c.id, c.rev, c.told = t.ID, t.Rev, true
-		} else if c.rev == 0 {
-			c.rev = restored // a former run may have told it under its own id; how often is not known
+		if !slices.Contains(fresh, c) {
+			fresh = append(fresh, c)
+		}
+		if j.cfg.Draw(&e) == t.ID {
+			bearer = c
 		}
 		if at := seen(&e); at.After(c.heard) {
 			c.heard = at
@@ -166,16 +168,32 @@ func (j *Join) Restore(t *tallyman.Transfer) {
 		j.settle(c)
 		j.searchAdd(c)
 	}
-	j.rematch()
-	for _, c := range j.dirty {
-		if first != nil && c.root() == first.root() {
-			c.dirty = false
+	fresh = slices.DeleteFunc(fresh, func(c *cluster) bool { return c.merged })
+	if len(fresh) == 0 {
+		return
+	}
+	if bearer == nil || bearer.merged {
+		bearer = fresh[0]
+	}
+	for _, c := range fresh {
+		if c == bearer {
+			c.id, c.rev, c.told = t.ID, t.Rev, true
+		} else if c.rev == 0 {
+			c.rev = restored // a former run may have told it under its own id; how often is not known
 		}
 	}
-	j.dirty = slices.DeleteFunc(j.dirty, func(c *cluster) bool { return !c.dirty })
-	if first != nil {
-		first.dirty = false
+	of := slices.MaxFunc(fresh, func(a, b *cluster) int { return cmp.Compare(a.face.role, b.face.role) }) // whom the others bore out
+	of.past = max(of.past, crowdIn(t.Details))
+	j.rematch()
+	root := bearer.root()
+	if sure, doubtful := root.all(); len(sure)+len(doubtful) == len(t.Evidence) && root.crowd.of == crowdIn(t.Details) {
+		for _, c := range root.members() {
+			c.dirty = false
+		}
+	} else {
+		j.touch(root)
 	}
+	j.dirty = slices.DeleteFunc(j.dirty, func(c *cluster) bool { return !c.dirty })
 }
 
 // Changed returns the records that changed since it was last called, in the order in which they first changed. The caller owns them.
@@ -235,7 +253,8 @@ func (c *cluster) transfer() *tallyman.Transfer {
 	if len(c.down) == 0 {
 		return c.judge()
 	}
-	whole := cluster{evidence: c.all(), search: c.search, lost: c.lost, mute: slices.ContainsFunc(c.members(), func(m *cluster) bool { return m.mute })}
+	whole := cluster{search: c.search, lost: c.lost, crowd: c.crowd, mute: slices.ContainsFunc(c.members(), func(m *cluster) bool { return m.mute })}
+	whole.evidence, whole.doubtful = c.all()
 	return whole.judge()
 }
 
@@ -404,6 +423,11 @@ func (j *Join) release(c *cluster) {
 	}
 	for _, l := range c.lanes {
 		j.leave(c, l)
+		if l.base != "" { // those of its crowd that stay are no less one of it
+			for _, o := range j.lanes[l] {
+				o.past = max(o.past, o.crowd.of)
+			}
+		}
 	}
 	delete(j.open, c)
 	c.keys, c.deeds, c.lanes, c.released, c.ended = nil, nil, nil, true, true

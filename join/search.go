@@ -274,7 +274,11 @@ func withSearch(details, found string) string {
 	if err != nil {
 		return details
 	}
-	member := `"search":` + string(name)
+	return withMember(details, `"search":`+string(name))
+}
+
+// withMember adds a member to a JSON object.
+func withMember(details, member string) string {
 	if len(details) < 2 || details == "{}" {
 		return "{" + member + "}"
 	}
