@@ -3,6 +3,7 @@
 package real
 
 import (
+	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -150,10 +151,11 @@ func TestLogOfTftpdHpaBecomesEvidence(t *testing.T) {
 func TestForgedNameInALogStaysAName(t *testing.T) {
 	t.Parallel()
 	w, at := hpaIsland(t)
-	for _, name := range []string{
+	names := []string{
 		"a\nRRQ from 1.2.3.4 filename forged", "e\x1b[31m\xff", "f remapped to x  ", "  lead ", "x\ttab", "n\r", "x\n",
 		"a\nNov 20 00:00:00 vm in.tftpd[1]: RRQ from 1.2.3.4 filename forged", "sending NAK (1, File not found) to 1.2.3.4",
-	} {
+	}
+	for _, name := range names {
 		ask(t, at, rrq(name))
 		r := w.find(fmt.Sprintf("the request for %q", name), named(name, tallyman.KindRequest))
 		e := w.find(fmt.Sprintf("the refusal of %q", name), named(name, tallyman.KindRefusal))
@@ -169,6 +171,42 @@ func TestForgedNameInALogStaysAName(t *testing.T) {
 	}
 	if l := w.src.Refused(); len(l) > 0 {
 		t.Errorf("refused: %+v", l)
+	}
+	exported(t, w.cfg.JournalDir, names)
+}
+
+// exported replays the journal as journalctl exports it: the names are those that were asked for.
+func exported(t *testing.T, journal string, names []string) {
+	t.Helper()
+	for _, form := range []string{"json", "json-seq", "export"} {
+		text := command(t, "journalctl", "-D", journal, "-o", form, "--all", "-q")
+		path := filepath.Join(t.TempDir(), form)
+		must(os.WriteFile(path, []byte(text), 0o600))
+		if form == "export" {
+			command(t, "gzip", path)
+			path += ".gz"
+		}
+		got := map[string]int{}
+		for l := range strings.Lines(command(t, os.Getenv(binaryEnv), "replay", "--json", path)) {
+			var r record
+			if json.Unmarshal([]byte(l), &r) == nil && r.Op == "get" {
+				name := r.File
+				if r.FileRaw != nil {
+					name = string(r.FileRaw)
+				}
+				if got[name]++; strings.Contains(r.Client.IP, "1.2.3.4") || name == "forged" {
+					t.Errorf("%s: a forged line became %s", form, l)
+				}
+				if name != "first" && (r.Verdict != "refused" || r.Reason != "not-found") {
+					t.Errorf("%s: %s", form, l)
+				}
+			}
+		}
+		for _, name := range names {
+			if got[name] != 1 {
+				t.Errorf("%s: %q is in %d records", form, name, got[name])
+			}
+		}
 	}
 }
 
