@@ -3,11 +3,14 @@
 package real
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,19 +58,25 @@ func freePort(t testing.TB) int {
 	return c.LocalAddr().(*net.UDPAddr).Port
 }
 
-// up waits until a UDP socket has the address (/proc/net/udp; binding it to see would take it from the server).
+// up waits until a UDP socket has the address (/proc/net/udp, udp6; binding it to see would take it from the server).
 func up(t testing.TB, at string) {
 	t.Helper()
-	to, err := net.ResolveUDPAddr("udp4", at)
+	to, err := netip.ParseAddrPort(at)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ip := to.IP.To4()
-	want := fmt.Sprintf(" %02X%02X%02X%02X:%04X ", ip[3], ip[2], ip[1], ip[0], to.Port)
+	want, table := "", "/proc/net/udp"
+	if to.Addr().Is6() {
+		table = "/proc/net/udp6"
+	}
+	for ip := range slices.Chunk(to.Addr().AsSlice(), 4) { // words of this machine
+		want += fmt.Sprintf("%08X", binary.NativeEndian.Uint32(ip))
+	}
+	want = fmt.Sprintf(" %s:%04X ", want, to.Port())
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.Now().Add(soon); time.Now().Before(deadline); <-tick.C {
-		if table, err := os.ReadFile("/proc/net/udp"); err != nil || strings.Contains(string(table), want) {
+		if text, err := os.ReadFile(table); err != nil || strings.Contains(string(text), want) {
 			return
 		}
 	}
