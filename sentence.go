@@ -1,6 +1,7 @@
 package tallyman
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -123,6 +124,7 @@ func (t *Transfer) Sentence() string {
 		b.WriteString(" (" + said + ")")
 	}
 	b.WriteString(".")
+	b.WriteString(t.remark())
 	if remedy := t.Remedy(); remedy != "" {
 		b.WriteString(" Remedy: " + remedy + ".")
 	}
@@ -136,6 +138,25 @@ func (t *Transfer) Probably() string {
 		return "whole"
 	}
 	return ""
+}
+
+// remark says what the details say besides: that the record is one of several that could not be told apart, and that the client may come again.
+func (t *Transfer) remark() string {
+	var d struct {
+		OneOf int    `json:"one_of"`
+		Note  string `json:"note"`
+	}
+	if json.Unmarshal([]byte(t.Details), &d) != nil {
+		return ""
+	}
+	out := ""
+	if d.OneOf > 1 {
+		out = " It is one of " + Count(int64(d.OneOf)) + " of this client and name at once: which line and file belong to which of them is not known, and nothing is concluded from that."
+	}
+	if d.Note == "client-may-retry" {
+		out += " The client may not have got the last acknowledgement, and may send the file again."
+	}
+	return out
 }
 
 // Remedy says what to do about the reason, or "" where nothing is known.

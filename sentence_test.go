@@ -28,6 +28,10 @@ func TestSentenceSaysWhoWhatHowMuchAndWhy(t *testing.T) {
 	check(func(tr *tallyman.Transfer) { tr.Op, tr.Judgement.Reason = tallyman.OpGet, tallyman.FinalAck },
 		"10.0.0.7 fetched “fw.bin” whole (42,988 bytes in 1.23s): the client acknowledged the last block.")
 	check(func(tr *tallyman.Transfer) {
+		tr.Judgement.Reason, tr.Details = tallyman.FinalAck, `{"mode":"octet","note":"client-may-retry","one_of":3}`
+	}, "10.0.0.7 sent “fw.bin” whole (42,988 bytes in 1.23s): the client acknowledged the last block. It is one of 3 of this client and name at once: which line "+
+		"and file belong to which of them is not known, and nothing is concluded from that. The client may not have got the last acknowledgement, and may send the file again.")
+	check(func(tr *tallyman.Transfer) {
 		tr.Op, tr.Judgement = tallyman.OpGet, tallyman.Judgement{Verdict: tallyman.Refused, Reason: tallyman.NotReadable}
 	}, "10.0.0.7 asked for “fw.bin” and was refused: the file is not readable by others. Remedy: chmod o+r /srv/fw.bin.")
 	check(func(tr *tallyman.Transfer) {

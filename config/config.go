@@ -30,6 +30,8 @@ type Config struct {
 	Serve Serve `yaml:"serve"`
 	// What tallyman watch looks at: the servers of other makers on this machine.
 	Watch Watch `yaml:"watch"`
+	// The built-in rules: what is remarkable about records, and told as a finding.
+	Detectors Detectors `yaml:"detectors"`
 	// How long running transfers may go on after the order to stop. New ones are refused meanwhile.
 	Drain Duration `yaml:"drain" min:"0s" max:"1h"`
 
@@ -104,6 +106,34 @@ type Watch struct {
 	Wire Wire `yaml:"wire" eg:"{interfaces: [eth0]}" inner:"interfaces"`
 }
 
+// Detectors are the built-in rules.
+type Detectors struct {
+	// What was told of is not told again before it has been quiet for so long.
+	Quiet Duration `yaml:"quiet" min:"1s" max:"30d"`
+	// Clients that fail to log in too often.
+	BruteForce BruteForce `yaml:"brute-force"`
+	// Clients that let an FTP server connect to a third party.
+	Bounce Detector `yaml:"bounce"`
+	// Data connections that come from somebody else than the client.
+	DataPeerMismatch Detector `yaml:"data-peer-mismatch"`
+}
+
+// Detector is a rule without a threshold.
+type Detector struct {
+	// Whether it is looked for.
+	On bool `yaml:"on"`
+}
+
+// BruteForce is the rule that counts failed logins.
+type BruteForce struct {
+	// Whether it is looked for.
+	On bool `yaml:"on"`
+	// How many failed logins of one client are not yet too many.
+	Over int `yaml:"over" min:"1" max:"1000"`
+	// Within how long they are counted.
+	Within Duration `yaml:"within" min:"1s" max:"1d"`
+}
+
 // TFTP is the TFTP server.
 type TFTP struct {
 	// The address of the request port. Empty switches the server off, port 0 picks one.
@@ -149,6 +179,10 @@ func Defaults() Config {
 			MinFree: Free{Bytes: 256 << 20}, GiveUp: Duration(time.Minute), Map: "none", MaxWindowBytes: 96 << 10,
 		}},
 		Watch: Watch{Servers: "auto", Wire: Wire{"auto"}},
+		Detectors: Detectors{
+			Quiet: Duration(10 * time.Minute), BruteForce: BruteForce{On: true, Over: 5, Within: Duration(10 * time.Minute)},
+			Bounce: Detector{On: true}, DataPeerMismatch: Detector{On: true},
+		},
 		Drain: Duration(30 * time.Second),
 	}
 }

@@ -38,6 +38,8 @@ func keysOf(e *tallyman.Evidence) (k key, both bool, d deed, one bool) {
 		if e.Witness == "log" && e.Session != "" {
 			d.file = e.Name // one login, many files, and a stamp may have whole seconds
 		}
+	case e.Witness == "files" && e.File != "" && !e.Began.IsZero(): // inotify knows no process
+		d, one = deed{host: e.Host, witness: e.Witness, file: e.File, began: e.Began.UnixMicro()}, true
 	case !both && e.Session != "" && !e.Began.IsZero() && e.Witness == "log": // a thread (atftpd); of an upload it does not know the client's port
 		d, one = deed{host: e.Host, witness: e.Witness, file: e.Session + "/" + e.Name, began: e.Began.UnixMicro()}, true
 	case !both:
@@ -53,6 +55,7 @@ type cluster struct {
 	keys     []key
 	deeds    []deed
 	evidence []tallyman.Evidence // sorted
+	doubtful []tallyman.Evidence // of a record: what may be that of another one of the crowd
 	search   string              // the file that ended the boot search to which this refusal belongs
 	filed    step                // where the request stands among those of its client
 	client   client
@@ -70,6 +73,9 @@ type cluster struct {
 	up        *cluster   // whose record it is part of; nil: it has its own
 	down      []*cluster // who is part of its record
 	byProcess bool       // up was found by the process
+	vague     bool       // up was found by name and order, and others fit as well
+	crowd     crowd      // what else may belong to it
+	past      int        // of how many it was one when some of them were forgotten
 	told      bool       // the stores have a record under its id
 	released  bool       // evidence that comes later begins another one
 }

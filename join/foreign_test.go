@@ -163,7 +163,8 @@ func TestEachSceneOfAForeignServerIsJudgedRight(t *testing.T) {
 	}
 }
 
-func TestAllScenesAtOnceOfOneClientAndOneNameAreJudgedRight(t *testing.T) {
+// Further apart than two witnesses may differ, the moment says which line and file belong to which packets. Closer together is crowd_test.go.
+func TestScenesOfOneClientAndOneNameAreJudgedRightByTheirMoments(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		var s story
 		want := map[uint16]scene{}
@@ -171,7 +172,7 @@ func TestAllScenesAtOnceOfOneClientAndOneNameAreJudgedRight(t *testing.T) {
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 1))
 		rng.Shuffle(len(all), func(a, b int) { all[a], all[b] = all[b], all[a] })
 		for i, c := range all {
-			s.play(c, time.Duration(i)*3*time.Millisecond, "x", 2000+i, 800+10*i, "wire log files")
+			s.play(c, time.Duration(i)*5*time.Second, "x", 2000+i, 800+10*i, "wire log files")
 			want[uint16(2000+i)] = c
 		}
 		rng.Shuffle(len(s.list), func(a, b int) { s.list[a], s.list[b] = s.list[b], s.list[a] })

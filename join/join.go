@@ -140,44 +140,6 @@ func (j *Join) settle(c *cluster) {
 	}
 }
 
-// restored is more than the revisions that a record ever had.
-const restored = 1 << 20
-
-// Restore puts back a transfer, with its evidence, that a former run left unfinished. It is not told as changed.
-func (j *Join) Restore(t *tallyman.Transfer) {
-	var first *cluster
-	for _, e := range t.Evidence {
-		c, isNew := j.place(e)
-		if !isNew {
-			continue
-		}
-		if first == nil {
-			first = c
-			c.id, c.rev, c.told = t.ID, t.Rev, true
-		} else if c.rev == 0 {
-			c.rev = restored // a former run may have told it under its own id; how often is not known
-		}
-		if at := seen(&e); at.After(c.heard) {
-			c.heard = at
-		}
-		if c.heard.After(j.now) {
-			j.now = c.heard
-		}
-		j.settle(c)
-		j.searchAdd(c)
-	}
-	j.rematch()
-	for _, c := range j.dirty {
-		if first != nil && c.root() == first.root() {
-			c.dirty = false
-		}
-	}
-	j.dirty = slices.DeleteFunc(j.dirty, func(c *cluster) bool { return !c.dirty })
-	if first != nil {
-		first.dirty = false
-	}
-}
-
 // Changed returns the records that changed since it was last called, in the order in which they first changed. The caller owns them.
 func (j *Join) Changed() []tallyman.Record {
 	j.rematch()
@@ -235,7 +197,8 @@ func (c *cluster) transfer() *tallyman.Transfer {
 	if len(c.down) == 0 {
 		return c.judge()
 	}
-	whole := cluster{evidence: c.all(), search: c.search, lost: c.lost, mute: slices.ContainsFunc(c.members(), func(m *cluster) bool { return m.mute })}
+	whole := cluster{search: c.search, lost: c.lost, crowd: c.crowd, mute: slices.ContainsFunc(c.members(), func(m *cluster) bool { return m.mute })}
+	whole.evidence, whole.doubtful = c.all()
 	return whole.judge()
 }
 
@@ -405,6 +368,11 @@ func (j *Join) release(c *cluster) {
 	}
 	for _, l := range c.lanes {
 		j.leave(c, l)
+		if l.base != "" { // those of its crowd that stay are no less one of it
+			for _, o := range j.lanes[l] {
+				o.past = max(o.past, o.crowd.of)
+			}
+		}
 	}
 	delete(j.open, c)
 	c.keys, c.deeds, c.lanes, c.released, c.ended = nil, nil, nil, true, true

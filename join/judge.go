@@ -12,6 +12,9 @@ import (
 func (c *cluster) judge() *tallyman.Transfer {
 	c.shared = true
 	t := &tallyman.Transfer{Expected: -1, Bytes: -1, Evidence: slices.Clip(c.evidence)}
+	if len(c.doubtful) > 0 {
+		t.Evidence = slices.SortedFunc(slices.Values(slices.Concat(c.evidence, c.doubtful)), order)
+	}
 	details := ""
 	var start, end, bytes, client, said nearest
 	for i := range c.evidence {
@@ -59,7 +62,12 @@ func (c *cluster) judge() *tallyman.Transfer {
 			t.Expected = e.Expected
 		}
 	}
-	t.Details = with(details, "search", c.search)
+	for i := range c.doubtful {
+		if seen := c.doubtful[i].Seen; seen.After(t.Seen) {
+			t.Seen = seen
+		}
+	}
+	t.Details = withCrowd(with(details, "search", c.search), c.crowd.of)
 	c.verdict(t)
 	return t
 }
@@ -107,7 +115,8 @@ func (c *cluster) verdict(t *tallyman.Transfer) {
 	c.weighSizes(t)
 	c.weighDigests(t)
 	c.sides(t, chief)
-	if c.probablyWhole(t) {
+	c.waver(t)
+	if c.crowd.of == 0 && c.probablyWhole(t) {
 		t.Details = with(t.Details, "probably", "whole")
 	}
 	if t.Content = content(t, alone); t.Content != tallyman.Full || j.Reason == tallyman.HashMismatch {

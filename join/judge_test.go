@@ -85,6 +85,24 @@ func TestWitnessesAreWeighed(t *testing.T) {
 	})
 }
 
+// The packets tell of something behind the end.
+func TestANoteBehindTheEndChangesTheDetailsAlone(t *testing.T) {
+	var s story
+	s.list = append(s.list, tallyman.Evidence{Op: tallyman.OpPut})
+	s.end("wire", tallyman.FinalAck, func(e *tallyman.Evidence) { e.Moved, e.Details = 3000, `{"mode":"octet"}` })
+	s.end("wire", "", func(e *tallyman.Evidence) {
+		e.Kind, e.Time, e.Moved, e.Details = tallyman.KindProgress, e.Time.Add(time.Second), 3000, `{"mode":"octet","note":"client-may-retry"}`
+	})
+	for range 2 {
+		got := records(t, patient(), s.list[1:])
+		if len(got) != 1 || got[0].Judgement.Verdict != tallyman.Complete || got[0].Bytes != 3000 || got[0].End.Sub(t0) != 4*time.Second ||
+			got[0].Details != `{"mode":"octet","note":"client-may-retry"}` {
+			t.Errorf("%+v", got)
+		}
+		slices.Reverse(s.list[1:])
+	}
+}
+
 func TestPacketsOfTheControlConnectionAloneProveNoContent(t *testing.T) {
 	var s story
 	s.list = append(s.list, tallyman.Evidence{Op: tallyman.OpPut})

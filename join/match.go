@@ -208,12 +208,8 @@ func (j *Join) matchNames(in []*cluster) {
 	for _, l := range lines {
 		j.bearOut(l, up[l], false)
 	}
-	var files []*cluster
-	for _, f := range of(in, filesRole) {
-		if !f.byProcess {
-			files = append(files, f)
-		}
-	}
+	byName := slices.DeleteFunc(of(in, filesRole), func(f *cluster) bool { return f.byProcess })
+	files := slices.Clone(byName)
 	free := slices.DeleteFunc(slices.Clone(packets), hasFiles)
 	used := map[*cluster]*cluster{} // packets that lines speak of may have files too
 	inKin(files, free, func(files, packets []*cluster) {
@@ -241,13 +237,11 @@ func (j *Join) matchNames(in []*cluster) {
 			j.bearOut(m.a, m.b, false)
 		}
 	}
+	j.crowds(in, lines, slices.DeleteFunc(packets, hasLine), byName, free)
 }
 
 // matchLines finds the packets that log lines of one client speak of: by the moment of the request, else by that of the end, else by what was going on.
 func matchLines(lines, packets []*cluster, up map[*cluster]*cluster) {
-	same := func(l, p *cluster) bool {
-		return l.face.family == p.face.family && (l.face.peer.Port() == 0 || l.face.peer == p.face.peer)
-	}
 	take := func(pairs []match) {
 		for _, m := range pairs {
 			up[m.a] = m.b
@@ -256,18 +250,18 @@ func matchLines(lines, packets []*cluster, up map[*cluster]*cluster) {
 	inKin(slices.DeleteFunc(slices.Clone(lines), ending), packets, func(lines, packets []*cluster) {
 		take(pairUp(lines, packets, begin, func(l, p *cluster) (time.Duration, bool) {
 			d, ok := apartBy(l.face.at, p.face.at, tolerance)
-			return d, ok && same(l, p)
+			return d, ok && sameEnds(l, p)
 		}))
 	}, up)
 	inKin(slices.DeleteFunc(slices.Clone(lines), beginning), packets, func(lines, packets []*cluster) {
 		take(pairUp(lines, slices.DeleteFunc(packets, running), end, func(l, p *cluster) (time.Duration, bool) {
 			d, ok := apartBy(l.face.until, p.face.until, tolerance)
-			return d, ok && same(l, p)
+			return d, ok && sameEnds(l, p)
 		}))
 	}, up)
 	inKin(slices.DeleteFunc(slices.Clone(lines), beginning), packets, func(lines, packets []*cluster) {
 		take(onlyOnes(lines, packets, func(l, p *cluster) bool {
-			return same(l, p) && l.face.until.After(p.face.at) && (running(p) || l.face.until.Before(p.face.until))
+			return sameEnds(l, p) && l.face.until.After(p.face.at) && (running(p) || l.face.until.Before(p.face.until))
 		}))
 	}, up)
 }
@@ -328,12 +322,17 @@ func endsIn(path, name string) bool {
 // repeated finds the packets of a request that was sent more than once, and at the time of c.
 func repeated(c *cluster, packets []*cluster) *cluster {
 	for _, p := range packets {
-		if p.face.requests > 1 && c.face.at.Sub(p.face.at) > -tolerance && (p.face.until.IsZero() || c.face.at.Before(p.face.until)) &&
+		if p.face.requests > 1 && within(c, p) &&
 			(c.face.role == filesRole || c.face.peer.Addr() == p.face.peer.Addr()) {
 			return p
 		}
 	}
 	return nil
+}
+
+// within reports whether c began while the packets went on, as far as two witnesses agree on a moment.
+func within(c, p *cluster) bool {
+	return c.face.at.Sub(p.face.at) > -tolerance && (p.face.until.IsZero() || c.face.at.Sub(p.face.until) < tolerance)
 }
 
 // fileGap compares when a file was opened with when it was asked for.
@@ -429,16 +428,21 @@ func (c *cluster) members() []*cluster {
 	return out
 }
 
-// all is the evidence of the record, sorted.
-func (c *cluster) all() []tallyman.Evidence {
-	if len(c.down) == 0 {
-		c.shared = true
-		return slices.Clip(c.evidence)
+// all is the evidence of the record, sorted: what is surely of it, and what may be that of another one of its crowd.
+func (c *cluster) all() (sure, doubtful []tallyman.Evidence) {
+	c.gather(&sure, &doubtful)
+	slices.SortFunc(sure, order)
+	slices.SortFunc(doubtful, order)
+	return sure, doubtful
+}
+
+func (c *cluster) gather(sure, doubtful *[]tallyman.Evidence) {
+	*sure = append(*sure, c.evidence...)
+	for _, d := range c.down {
+		if d.vague {
+			d.gather(doubtful, doubtful)
+		} else {
+			d.gather(sure, doubtful)
+		}
 	}
-	var out []tallyman.Evidence
-	for _, m := range c.members() {
-		out = append(out, m.evidence...)
-	}
-	slices.SortFunc(out, order)
-	return out
 }

@@ -29,7 +29,7 @@ func (j *Join) hush() {
 // unsaid reports whether the log told of the opening, the files of the end, and nobody who knows more anything.
 func (j *Join) unsaid(c *cluster) bool {
 	var asked, closed *tallyman.Evidence
-	all := c.all()
+	all, _ := c.all()
 	for i := range all {
 		switch e := &all[i]; {
 		case proves(e):

@@ -274,7 +274,11 @@ func with(details, key, value string) string {
 	if err != nil {
 		return details
 	}
-	member := `"` + key + `":` + string(text)
+	return withMember(details, `"`+key+`":`+string(text))
+}
+
+// withMember adds a member to a JSON object.
+func withMember(details, member string) string {
 	if len(details) < 2 || details == "{}" {
 		return "{" + member + "}"
 	}

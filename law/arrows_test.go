@@ -27,8 +27,10 @@ var arrows = [...]struct{ from, to string }{
 	{"cmd/tallyman/demo", "client/tftp"},
 	{"cmd/tallyman/replay", "join"},
 	{"cmd/tallyman/replay", "rule"},
+	{"cmd/tallyman/replay", "source/logs"}, // a journal entry is the same entry, followed or exported
 	{"cmd/tallyman/replay", "source/logs/format"},
 	{"cmd/tallyman/replay", "source/logs/format/line"},
+	{"cmd/tallyman/replay", "source/logs/journal"},
 	{"cmd/tallyman/replay", "source/wire"},
 	{"cmd/tallyman/watch", "source/files"},
 	{"cmd/tallyman/watch", "source/logs"},

@@ -39,6 +39,8 @@ type Parts struct {
 	// Aside keeps a record that the ledger does not take while it takes others, and says where. nil = such a record is waited for, with all behind it.
 	Aside func(r tallyman.Record, why error) (where string, err error)
 
+	Rules *rule.Config // nil = their defaults
+
 	Log *slog.Logger
 	Now func() time.Time // nil = time.Now
 }
@@ -91,11 +93,18 @@ func Start(ctx context.Context, parts Parts) (*Pipe, error) {
 	if p.now == nil {
 		p.now = time.Now
 	}
-	p.join, p.rules = join.New(join.Defaults()), rule.New(rule.Defaults())
+	rules := rule.Defaults()
+	if parts.Rules != nil {
+		rules = *parts.Rules
+	}
+	p.join, p.rules = join.New(join.Defaults()), rule.New(rules)
 	if err := p.position(ctx); err != nil {
 		return nil, err
 	}
 	if err := p.restore(ctx); err != nil {
+		return nil, err
+	}
+	if err := p.recall(ctx, rules.Memory()); err != nil {
 		return nil, err
 	}
 	if err := p.catchUp(ctx); err != nil {

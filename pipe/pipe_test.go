@@ -91,7 +91,16 @@ func (b *books) Transfer(context.Context, tallyman.UUID) (*tallyman.Transfer, er
 }
 
 func (b *books) Events(context.Context, tallyman.Query) iter.Seq2[tallyman.Record, error] {
-	return func(func(tallyman.Record, error) bool) {}
+	return func(yield func(tallyman.Record, error) bool) {
+		b.mu.Lock()
+		others := slices.Clone(b.others)
+		b.mu.Unlock()
+		for _, r := range slices.Backward(others) {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
 }
 
 func (b *books) Stats(context.Context, tallyman.StatsQuery) ([]tallyman.Stat, error) { return nil, nil }

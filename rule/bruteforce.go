@@ -90,6 +90,9 @@ func (b *bruteForce) failed(k attempts, e *tallyman.Event) (found, bool) {
 	return f, true
 }
 
+// recall implements detector: the failures themselves are recalled, and say more than the finding about them.
+func (b *bruteForce) recall(*tallyman.Finding) {}
+
 // names says which users were tried.
 func names(list []try) string {
 	var users []string

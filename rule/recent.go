@@ -76,3 +76,10 @@ func (t told) again(key string, id tallyman.UUID, at time.Time) bool {
 	*t.open(key) = telling{at, id}
 	return false
 }
+
+// recall implements detector.
+func (t told) recall(f *tallyman.Finding) {
+	if n := len(f.About); n > 0 {
+		t.again(f.Key, f.About[n-1], f.At)
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"time"
 
 	"tallyman"
@@ -23,7 +24,11 @@ type Config struct {
 	BruteForce Threshold
 	Quiet      time.Duration // a key that was told is not told again before it has been quiet for so long
 	Keys       int           // how many keys each rule remembers
+	Off        []string      // names of rules that are not looked at
 }
+
+// Memory is how far back a rule may need to look: what is older than this changes no finding of now, but for bursts that have gone on without a pause since.
+func (c *Config) Memory() time.Duration { return c.BruteForce.Within + c.Quiet }
 
 // Threshold is a count that is too much within a time.
 type Threshold struct {
@@ -39,6 +44,7 @@ func Defaults() Config {
 // detector is one rule. Take looks at one record and returns what it finds about it, if anything.
 type detector interface {
 	take(r tallyman.Record) (found, bool)
+	recall(f *tallyman.Finding) // it was told in a former run
 	forgotten() int64
 }
 
@@ -70,7 +76,7 @@ func Names() []string {
 	return names
 }
 
-// Set is all rules with what they remember.
+// Set is all rules with what they remember. A rule that is off is nil.
 type Set struct {
 	rules [len(table)]detector
 }
@@ -79,7 +85,9 @@ type Set struct {
 func New(cfg Config) *Set {
 	s := new(Set)
 	for i := range table {
-		s.rules[i] = table[i].make(cfg)
+		if !slices.Contains(cfg.Off, table[i].name) {
+			s.rules[i] = table[i].make(cfg)
+		}
 	}
 	return s
 }
@@ -88,6 +96,9 @@ func New(cfg Config) *Set {
 func (s *Set) Take(r tallyman.Record) []*tallyman.Finding {
 	var out []*tallyman.Finding
 	for i, d := range s.rules {
+		if d == nil {
+			continue
+		}
 		f, ok := d.take(r)
 		if !ok {
 			continue
@@ -99,11 +110,28 @@ func (s *Set) Take(r tallyman.Record) []*tallyman.Finding {
 	return out
 }
 
+// Recall lets the rules look at a record of a former run, in the order of its time, findings among them, so that their windows go on where they were. It tells
+// nothing: what it finds was told then.
+func (s *Set) Recall(r tallyman.Record) {
+	f, isFinding := r.(*tallyman.Finding)
+	for i, d := range s.rules {
+		switch {
+		case d == nil:
+		case !isFinding:
+			d.take(r)
+		case f.Rule == table[i].name:
+			d.recall(f)
+		}
+	}
+}
+
 // Forgotten counts the keys that were forgotten for want of room.
 func (s *Set) Forgotten() int64 {
 	n := int64(0)
 	for _, d := range s.rules {
-		n += d.forgotten()
+		if d != nil {
+			n += d.forgotten()
+		}
 	}
 	return n
 }

@@ -3,6 +3,7 @@ package rule_test
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -192,5 +193,43 @@ func TestFloodOfClientsIsForgottenAndCounted(t *testing.T) {
 func TestEveryRuleOfTheTableHasAName(t *testing.T) {
 	if got := fmt.Sprint(rule.Names()); got != "[brute-force bounce data-peer-mismatch]" {
 		t.Error(got)
+	}
+}
+
+func TestARuleThatIsOffFindsNothing(t *testing.T) {
+	for _, name := range rule.Names() {
+		cfg := rule.Defaults()
+		cfg.Off = []string{name}
+		s := &scene{set: rule.New(cfg)}
+		for i := range 6 {
+			s.fail(time.Duration(i)*time.Second, "10.0.0.7")
+		}
+		s.event(tallyman.KindFlow, 0, "10.0.0.7", func(e *tallyman.Event) { e.Text = "bounce: PORT" })
+		s.event(tallyman.KindCommandRefused, 0, "10.0.0.7", func(e *tallyman.Event) { e.Text = "data-peer-mismatch: said the server" })
+		want := slices.DeleteFunc(rule.Names(), func(n string) bool { return n == name })
+		s.want(t, want...)
+		if s.set.Forgotten() != 0 {
+			t.Error("keys were forgotten")
+		}
+	}
+}
+
+// What was told in a former run is not told again, whether the record of then or its finding is recalled.
+func TestARecalledRunGoesOn(t *testing.T) {
+	for _, findings := range []bool{false, true} {
+		before, after := newScene(), newScene()
+		bounce := &tallyman.Transfer{
+			ID: tallyman.DrawUUID(noon, tallyman.ID{Seq: 99}), Start: noon, Host: "lab", Client: netip.MustParseAddrPort("10.0.0.7:2000"), Name: "f",
+			Judgement: tallyman.Judgement{Verdict: tallyman.Failed, Reason: tallyman.Bounce},
+		}
+		before.told = before.set.Take(bounce)
+		before.want(t, "bounce")
+		if findings {
+			after.set.Recall(before.told[0])
+		} else {
+			after.set.Recall(bounce)
+		}
+		after.told = after.set.Take(bounce)
+		after.want(t)
 	}
 }

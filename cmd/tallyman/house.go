@@ -108,8 +108,10 @@ func (h *house) openBooks(ctx context.Context) (err error) {
 		}
 	}
 	h.feed = live.NewFeed()
+	rules := rulesOf(h.cfg)
 	h.pipe, err = pipe.Start(ctx, pipe.Parts{
-		Host: h.name(), Spool: h.spool, Ledger: h.ledger, Feed: h.feed, Outbox: h.outbox, Sinks: written(h.sinks),
+		Rules: &rules,
+		Host:  h.name(), Spool: h.spool, Ledger: h.ledger, Feed: h.feed, Outbox: h.outbox, Sinks: written(h.sinks),
 		Orphan: func(t *tallyman.Transfer) tallyman.Evidence { return orphan(h.name(), t, time.Now()) },
 		Aside:  h.setAside,
 		Log:    h.log.With("room", "pipe"),

@@ -29,7 +29,8 @@ func (p *program) replayCommand() *cobra.Command {
 	var f replayFlags
 	c := &cobra.Command{
 		Use: "replay FILE...", Short: "records from captures and logs of the past", Args: cobra.MinimumNArgs(1),
-		Long: `Reads captures (pcap, pcapng) and logs of TFTP, FTP and SFTP servers, also packed by gzip, and says what became of each transfer. Several
+		Long: `Reads captures (pcap, pcapng) and logs of TFTP, FTP and SFTP servers, and what journalctl -o json or -o export
+wrote, all also packed by gzip, and says what became of each transfer. Several
 files are joined by time: a log line and the packets of the same transfer are one record. Nothing is stored, no server is needed, and
 - reads from standard input. Transfers are shown once they have settled, events and findings at once; --json shows network sessions too.
 
@@ -38,6 +39,7 @@ Formats of logs: ` + strings.Join(format.Names(), ", ") + ".\n\n" + queryHelp,
 		Example: `  tallyman replay lab.pcap
   tallyman replay ring.pcap0 ring.pcap1.gz syslog --json
   tallyman replay vsftpd.log.2.gz --format vsftpd --zone Europe/Rome
+  journalctl -o export --all -t in.tftpd -t vsftpd | tallyman replay - lab.pcap
   tallyman replay old.log --year 2005
   tallyman replay lab.pcap --query 'verdict:failed file:*.cfg' --why
   tcpdump -w - -i eth0 'udp or port 21' | tallyman replay -`,

@@ -260,9 +260,9 @@ func (in *input) save(place any) error {
 	return nil
 }
 
-// fromJournal makes an entry of a journal entry. What the program sent stands in Raw where journald has changed it: it cuts white space off the end, and
+// FromJournal makes an entry of a journal entry. What the program sent stands in Raw where journald has changed it: it cuts white space off the end, and
 // a file name may end in some.
-func fromJournal(j *journal.Entry) *format.Entry {
+func FromJournal(j *journal.Entry) *format.Entry {
 	e := &format.Entry{
 		Time: j.Time, Host: j.Host, Ident: j.Ident, PID: j.PID, Tag: j.Tag, Message: j.Message, Raw: j.Raw, Certain: true,
 	}

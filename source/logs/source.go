@@ -141,7 +141,7 @@ func (s *Source) followJournal(ctx context.Context, in *input) error {
 			in.gap(g.From, g.To, g.Lost, g.Why)
 		}
 		for i := range b.Entries {
-			in.entry(fromJournal(&b.Entries[i]))
+			in.entry(FromJournal(&b.Entries[i]))
 		}
 		place.Cursor = b.Cursor
 		return in.commit(&place)

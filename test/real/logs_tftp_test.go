@@ -3,10 +3,14 @@
 package real
 
 import (
+	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -54,19 +58,25 @@ func freePort(t testing.TB) int {
 	return c.LocalAddr().(*net.UDPAddr).Port
 }
 
-// up waits until a UDP socket has the address (/proc/net/udp; binding it to see would take it from the server).
+// up waits until a UDP socket has the address (/proc/net/udp, udp6; binding it to see would take it from the server).
 func up(t testing.TB, at string) {
 	t.Helper()
-	to, err := net.ResolveUDPAddr("udp4", at)
+	to, err := netip.ParseAddrPort(at)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ip := to.IP.To4()
-	want := fmt.Sprintf(" %02X%02X%02X%02X:%04X ", ip[3], ip[2], ip[1], ip[0], to.Port)
+	want, table := "", "/proc/net/udp"
+	if to.Addr().Is6() {
+		table = "/proc/net/udp6"
+	}
+	for ip := range slices.Chunk(to.Addr().AsSlice(), 4) { // words of this machine
+		want += fmt.Sprintf("%08X", binary.NativeEndian.Uint32(ip))
+	}
+	want = fmt.Sprintf(" %s:%04X ", want, to.Port())
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.Now().Add(soon); time.Now().Before(deadline); <-tick.C {
-		if table, err := os.ReadFile("/proc/net/udp"); err != nil || strings.Contains(string(table), want) {
+		if text, err := os.ReadFile(table); err != nil || strings.Contains(string(text), want) {
 			return
 		}
 	}
@@ -150,10 +160,11 @@ func TestLogOfTftpdHpaBecomesEvidence(t *testing.T) {
 func TestForgedNameInALogStaysAName(t *testing.T) {
 	t.Parallel()
 	w, at := hpaIsland(t)
-	for _, name := range []string{
+	names := []string{
 		"a\nRRQ from 1.2.3.4 filename forged", "e\x1b[31m\xff", "f remapped to x  ", "  lead ", "x\ttab", "n\r", "x\n",
 		"a\nNov 20 00:00:00 vm in.tftpd[1]: RRQ from 1.2.3.4 filename forged", "sending NAK (1, File not found) to 1.2.3.4",
-	} {
+	}
+	for _, name := range names {
 		ask(t, at, rrq(name))
 		r := w.find(fmt.Sprintf("the request for %q", name), named(name, tallyman.KindRequest))
 		e := w.find(fmt.Sprintf("the refusal of %q", name), named(name, tallyman.KindRefusal))
@@ -169,6 +180,42 @@ func TestForgedNameInALogStaysAName(t *testing.T) {
 	}
 	if l := w.src.Refused(); len(l) > 0 {
 		t.Errorf("refused: %+v", l)
+	}
+	exported(t, w.cfg.JournalDir, names)
+}
+
+// exported replays the journal as journalctl exports it: the names are those that were asked for.
+func exported(t *testing.T, journal string, names []string) {
+	t.Helper()
+	for _, form := range []string{"json", "json-seq", "export"} {
+		text := command(t, "journalctl", "-D", journal, "-o", form, "--all", "-q")
+		path := filepath.Join(t.TempDir(), form)
+		must(os.WriteFile(path, []byte(text), 0o600))
+		if form == "export" {
+			command(t, "gzip", path)
+			path += ".gz"
+		}
+		got := map[string]int{}
+		for l := range strings.Lines(command(t, os.Getenv(binaryEnv), "replay", "--json", path)) {
+			var r record
+			if json.Unmarshal([]byte(l), &r) == nil && r.Op == "get" {
+				name := r.File
+				if r.FileRaw != nil {
+					name = string(r.FileRaw)
+				}
+				if got[name]++; strings.Contains(r.Client.IP, "1.2.3.4") || name == "forged" {
+					t.Errorf("%s: a forged line became %s", form, l)
+				}
+				if name != "first" && (r.Verdict != "refused" || r.Reason != "not-found") {
+					t.Errorf("%s: %s", form, l)
+				}
+			}
+		}
+		for _, name := range names {
+			if got[name] != 1 {
+				t.Errorf("%s: %q is in %d records", form, name, got[name])
+			}
+		}
 	}
 }
 

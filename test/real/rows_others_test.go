@@ -65,10 +65,13 @@ func lies(upload bool) []row {
 }
 
 // onOne plays the rows on one server; start starts it, and says where its log is, if not in the journal.
-func onOne(t *testing.T, act int, at netip.AddrPort, rows []row, program string, start func(s *stage, root string) []logs.File) {
+func onOne(t *testing.T, act int, at netip.AddrPort, rows []row, program string, stall time.Duration, start func(s *stage, root string) []logs.File) {
 	t.Helper()
 	s := newStage(t, act)
 	s.more, s.patience = []uint16{at.Port()}, 2*soon
+	if at.Addr().Is6() {
+		s.ours = netip.Addr.Is6
+	}
 	root := s.folder(t, program, "")
 	var players []*player
 	for i := range rows {
@@ -80,7 +83,7 @@ func onOne(t *testing.T, act int, at netip.AddrPort, rows []row, program string,
 	s.island = newIsland(t)
 	text := start(s, root)
 	up(t, at.String())
-	s.witness([]files.Root{{Path: root, Proto: "tftp", Programs: []string{program}}}, text, othersStall, func() {
+	s.witness([]files.Root{{Path: root, Proto: "tftp", Programs: []string{program}}}, text, stall, func() {
 		trial := &player{stage: s, name: tryName, at: at}
 		trial.ask(opRead).Close()
 	})
@@ -101,17 +104,22 @@ func TestLiesOfOtherServersAreFoundOut(t *testing.T) {
 
 func liesOfDnsmasq(t *testing.T) {
 	at := netip.MustParseAddrPort("127.77.200.1:69") // it takes no other port
-	onOne(t, 2, at, lies(false), "dnsmasq", func(s *stage, root string) []logs.File {
-		program, libraries := peer(t, "dnsmasq")
-		s.launch(program, libraries, "-k", "--port=0", "--enable-tftp", "--tftp-root="+root, "--listen-address="+at.Addr().String(), "--bind-interfaces",
+	onOne(t, 2, at, lies(false), "dnsmasq", othersStall, dnsmasqOn(at.Addr()))
+}
+
+// dnsmasqOn starts dnsmasq on an address.
+func dnsmasqOn(at netip.Addr) func(s *stage, root string) []logs.File {
+	return func(s *stage, root string) []logs.File {
+		program, libraries := peer(s.t, "dnsmasq")
+		s.launch(program, libraries, "-k", "--port=0", "--enable-tftp", "--tftp-root="+root, "--listen-address="+at.String(), "--bind-interfaces",
 			"--user=root", "-C", "/dev/null", "--pid-file="+s.dir+"/dm.pid")
 		return nil
-	})
+	}
 }
 
 func liesOfAtftpd(t *testing.T) {
 	at := netip.AddrPortFrom(netip.MustParseAddr("127.77.201.1"), uint16(10003+os.Getpid()%5000*4))
-	onOne(t, 3, at, lies(true), "atftpd", func(s *stage, root string) []logs.File {
+	onOne(t, 3, at, lies(true), "atftpd", othersStall, func(s *stage, root string) []logs.File {
 		own := s.file("atftpd.log")
 		program, libraries := peer(t, "atftpd")
 		s.launch(program, libraries, "--daemon", "--no-fork", "--port", fmt.Sprint(at.Port()), "--verbose=7", "--logfile", own, "--user", "root.root",

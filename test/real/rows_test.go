@@ -83,9 +83,12 @@ func (s *stage) perform(rows []row, players []*player) {
 // untold says what is still missing of the evidence.
 func untold(rows []row, players []*player, heard []tallyman.Evidence) string {
 	lines, log := 0, 0
-	ended := map[uint16]bool{}
+	ended, noted := map[uint16]bool{}, map[string]bool{}
 	closed := map[string]int{}
 	for _, e := range heard {
+		for i := range rows {
+			noted[rows[i].note] = noted[rows[i].note] || strings.Contains(e.Details, rows[i].note)
+		}
 		switch {
 		case e.Witness == "log":
 			log++
@@ -101,7 +104,7 @@ func untold(rows []row, players []*player, heard []tallyman.Evidence) string {
 			return fmt.Sprintf("%s: %d of %d closes", rows[i].name, closed[p.root], rows[i].closes)
 		}
 		for _, c := range p.talkers {
-			if !ended[c.port()] {
+			if !ended[c.port()] || !noted[rows[i].note] {
 				return rows[i].name + ": the wire has not told the end"
 			}
 		}
@@ -129,6 +132,9 @@ func judged(t *testing.T, rows []row, players []*player, records []*tallyman.Tra
 			continue
 		}
 		got[i] = append(got[i], fmt.Sprint(tr.Judgement.Verdict, " ", tr.Judgement.Reason))
+		if !strings.Contains(tr.Details, rows[i].note) {
+			t.Errorf("%s: %s: the details lack %s: %s", how, rows[i].name, rows[i].note, tr.Details)
+		}
 	}
 	for i := range rows {
 		slices.Sort(got[i])

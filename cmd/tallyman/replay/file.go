@@ -121,7 +121,7 @@ func strange(head []byte) (what, do string) {
 		{"\x04\x22\x4d\x18", "packed by lz4", "unpack it first with unlz4"},
 		{"PK\x03\x04", "packed by zip", "unpack it first"},
 		{"snoop\x00", "a capture of snoop", "convert it with editcap -F pcap"},
-		{"LPKSHHRH", "a journal of systemd", "write its lines with journalctl --file FILE -o short-iso-precise, and replay those"},
+		{"LPKSHHRH", "a journal of systemd", "write its entries with journalctl --file FILE -o export, and replay those"},
 	} {
 		if bytes.HasPrefix(head, []byte(s.magic)) {
 			return s.what, s.do

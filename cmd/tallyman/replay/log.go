@@ -2,6 +2,7 @@ package replay
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -10,8 +11,10 @@ import (
 	"time"
 
 	"tallyman"
+	"tallyman/source/logs"
 	"tallyman/source/logs/format"
 	"tallyman/source/logs/format/line"
+	"tallyman/source/logs/journal"
 )
 
 const (
@@ -32,6 +35,7 @@ type log struct {
 	hosts  []string  // that the first lines name
 	unsure bool      // the head is syslog, and no line of a known server was among the first
 	reader *format.Reader
+	export *journal.Export // the file was written by journalctl; nil: it holds lines
 	host   string
 	sum    LogSummary
 
@@ -52,6 +56,12 @@ func openLog(cfg Config, f *file, head []byte) (*log, error) {
 	if l.before.IsZero() {
 		l.before = cfg.Now
 	}
+	if cfg.Format == "" && journal.IsExport(head) {
+		l.sum.Format, l.unsure = journalFormat, true
+		l.lookExport(head)
+		l.export = journal.NewExport(f.r)
+		return l, nil
+	}
 	lines := strings.SplitAfter(string(head), "\n")
 	if len(head) == headBytes {
 		lines = lines[:len(lines)-1] // the last one may be half a line
@@ -71,6 +81,24 @@ func openLog(cfg Config, f *file, head []byte) (*log, error) {
 		return nil, unknown(f.name, "it is no capture, and its first lines have no format that is known")
 	}
 	return l, nil
+}
+
+// journalFormat is how a summary calls what journalctl wrote.
+const journalFormat = "journal"
+
+// lookExport notes the hosts that the first entries of servers name.
+func (l *log) lookExport(head []byte) {
+	for x := journal.NewExport(bufio.NewReader(bytes.NewReader(head))); ; {
+		entries, err := x.Next()
+		if err != nil && !errors.Is(err, journal.ErrEntry) {
+			return
+		}
+		for _, e := range entries {
+			if format.Known(e.Ident) && e.Host != "" && !slices.Contains(l.hosts, e.Host) {
+				l.hosts = append(l.hosts, e.Host)
+			}
+		}
+	}
 }
 
 // unknown is the error of a log that no format reads.
@@ -118,9 +146,9 @@ func (l *log) next() (tallyman.Evidence, bool) {
 	return e, true
 }
 
-// read reads one line.
-func (l *log) read() {
-	raw, long, err := readLine(l.file.r)
+// readLine reads one line.
+func (l *log) readLine() error {
+	raw, long, err := cutLine(l.file.r)
 	if raw != "" || err == nil {
 		l.sum.Lines++
 		r := format.Result{Outcome: format.Refused, Why: "longer than 64 KiB"}
@@ -129,6 +157,41 @@ func (l *log) read() {
 		}
 		l.note(raw, r)
 	}
+	return err
+}
+
+// readEntry reads one entry of a journal.
+func (l *log) readEntry() error {
+	entries, err := l.export.Next()
+	if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return err
+	}
+	l.sum.Lines++
+	if errors.Is(err, journal.ErrEntry) {
+		l.note("", format.Result{Outcome: format.Refused, Why: err.Error()})
+		return nil
+	}
+	for i := range entries {
+		e := &entries[i]
+		if g, ok := e.Suppressed(); ok {
+			l.queue = append(l.queue, blind(l.host, g.From, g.To, g.Lost, g.Why))
+			continue
+		}
+		entry := logs.FromJournal(e)
+		var r format.Result
+		l.queue, r = l.reader.Take(entry, l.queue)
+		l.note(entry.Raw, r)
+	}
+	return err
+}
+
+// read reads what comes next.
+func (l *log) read() {
+	read := l.readLine
+	if l.export != nil {
+		read = l.readEntry
+	}
+	err := read()
 	for i := range l.queue {
 		if t := l.queue[i].Time; t.After(l.last) {
 			l.last = t
@@ -145,16 +208,16 @@ func (l *log) read() {
 		l.queue = l.reader.Settle(l.last.AddDate(100, 0, 0), l.queue)
 		if !errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			l.err = fmt.Errorf("read %s behind line %d: %w: the file is cut or damaged", l.file.name, l.sum.Lines, err)
-			l.queue = append(l.queue, l.gap())
+			l.queue = append(l.queue, blind(l.host, l.last, l.last, -1, l.err.Error()))
 		}
 	}
 }
 
-// gap tells that the rest of the file could not be read.
-func (l *log) gap() tallyman.Evidence {
+// blind tells that the log says nothing of a while.
+func blind(host string, from, to time.Time, lost int64, why string) tallyman.Evidence {
 	e := tallyman.Unknown()
-	e.Kind, e.Witness, e.Host, e.Err = tallyman.KindGap, format.Witness, l.host, l.err.Error()
-	e.Time, e.Began = l.last, l.last
+	e.Kind, e.Witness, e.Host, e.Err, e.Moved = tallyman.KindGap, format.Witness, host, why, lost
+	e.Time, e.Began = to, from
 	return e
 }
 
@@ -186,8 +249,8 @@ func (l *log) failed() error {
 	}
 }
 
-// readLine reads a line without its newline. What is too long is skipped, and its beginning returned.
-func readLine(r *bufio.Reader) (text string, long bool, err error) {
+// cutLine reads a line without its newline. What is too long is skipped, and its beginning returned.
+func cutLine(r *bufio.Reader) (text string, long bool, err error) {
 	b, err := r.ReadSlice('\n')
 	if err == nil {
 		b = b[:len(b)-1]

@@ -23,6 +23,7 @@ import (
 	"tallyman"
 	"tallyman/join"
 	"tallyman/rule"
+	"tallyman/source/logs/journal"
 	"tallyman/source/wire"
 )
 
@@ -96,7 +97,7 @@ func (p *Past) recognise(f *file) error {
 		p.captures = append(p.captures, c)
 		return nil
 	}
-	if what, do := strange(head); what != "" && p.cfg.Format == "" {
+	if what, do := strange(head); what != "" && p.cfg.Format == "" && !journal.IsExport(head) {
 		return fmt.Errorf("%s is %s: %s", f.name, what, do)
 	}
 	l, err := openLog(p.cfg, f, head)

@@ -244,3 +244,51 @@ func FuzzNothingOfAFileIsLost(f *testing.F) {
 		}
 	})
 }
+
+// exports is a journal as journalctl writes it, in both forms: the requests and refusals of story, and what journald dropped.
+func exports() (object, fields string) {
+	var a, b strings.Builder
+	entry := func(at time.Time, ident string, pid int, message string) {
+		us := at.UnixMicro()
+		fmt.Fprintf(&a, `{"__CURSOR":"s=1;i=1","__REALTIME_TIMESTAMP":"%d","_HOSTNAME":"lab","_PID":"%d","SYSLOG_PID":"%d","SYSLOG_IDENTIFIER":"%s","MESSAGE":%q}`+"\n", us, pid, pid, ident, message)
+		fmt.Fprintf(&b, "__CURSOR=s=1;i=1\n__REALTIME_TIMESTAMP=%d\n_HOSTNAME=lab\n_PID=%d\nSYSLOG_PID=%d\nSYSLOG_IDENTIFIER=%s\nMESSAGE=%s\n\n", us, pid, pid, ident, message)
+	}
+	for i := range 40 {
+		at := noon.Add(time.Duration(i) * 10 * time.Second)
+		entry(at, "in.tftpd", 800+i, fmt.Sprintf("RRQ from 10.0.0.%d filename f%d.bin", i, i))
+		entry(at, "cron", 1, "(root) CMD (nothing)")
+		b.WriteString("__REALTIME_TIMESTAMP=1795740803495465\nSYSLOG_IDENTIFIER=other\nMESSAGE\n\x03\x00\x00\x00\x00\x00\x00\x00a\nb\n\n")
+		a.WriteString(`{"__REALTIME_TIMESTAMP":"1795740803495465","SYSLOG_IDENTIFIER":"other","MESSAGE":[97,10,98]}` + "\n")
+		entry(at, "in.tftpd", 800+i, fmt.Sprintf("sending NAK (1, File not found) to 10.0.0.%d", i))
+	}
+	entry(noon.Add(time.Hour), "systemd-journald", 2, "Suppressed 4711 messages from tftpd-hpa.service")
+	return a.String(), b.String()
+}
+
+func TestWhatJournalctlExportedIsReplayed(t *testing.T) {
+	object, fields := exports()
+	for _, text := range []string{object, fields} {
+		var packed bytes.Buffer
+		z := gzip.NewWriter(&packed)
+		if _, err := z.Write([]byte(text)); err != nil || z.Close() != nil {
+			t.Fatal(err)
+		}
+		for _, content := range [][]byte{[]byte(text), packed.Bytes()} {
+			got := read(t, config(), content)
+			if got.err != nil || count(got.lines, "transfer f") != 40 || count(got.lines, "gap journald suppressed") != 1 || got.sum.Format != "journal" || got.sum.Lines != 161 || got.sum.Told != 80 {
+				t.Errorf("%.20q: %d lines, %+v, %v", text, len(got.lines), got.sum, got.err)
+			}
+			for _, l := range got.lines {
+				if strings.HasPrefix(l, "transfer") && !strings.HasSuffix(l, " refused") {
+					t.Error(l)
+				}
+			}
+		}
+		if got := read(t, config(), []byte(text[:len(text)-20])); got.err == nil || count(got.lines, "transfer f") != 40 || count(got.lines, "gap ") != 1 {
+			t.Errorf("cut: %v, %v", got.lines, got.err)
+		}
+	}
+	if got := read(t, config(), []byte(`{"__REALTIME_TIMESTAMP":"1795740803495465","SYSLOG_IDENTIFIER":"cron","MESSAGE":"x"}`+"\n")); got.err == nil || !strings.Contains(got.err.Error(), "no line in it is of a server") {
+		t.Errorf("a journal of other programs: %v", got.err)
+	}
+}

@@ -56,14 +56,22 @@ func decode(line []byte) ([]Entry, error) {
 	if err := json.Unmarshal(line, &r); err != nil {
 		return nil, fmt.Errorf("read an entry of journalctl: %w", err)
 	}
+	if r.Cursor == "" {
+		return nil, errors.New("an entry of journalctl without cursor")
+	}
+	return r.entries()
+}
+
+// entries makes messages of a record.
+func (r *record) entries() ([]Entry, error) {
 	e := Entry{Cursor: r.Cursor, Host: first(r.Host), Ident: first(r.Ident), Tag: first(r.Tag), Raw: first(r.Raw)}
 	for _, stamp := range [...]string{first(r.Source), r.Realtime} {
 		if us, err := strconv.ParseInt(stamp, 10, 64); err == nil && us > 0 && e.Time.IsZero() {
 			e.Time = time.UnixMicro(us).UTC()
 		}
 	}
-	if e.Cursor == "" || e.Time.IsZero() {
-		return nil, errors.New("an entry of journalctl without cursor or time")
+	if e.Time.IsZero() {
+		return nil, errors.New("an entry of journalctl without time")
 	}
 	if pid, err := strconv.ParseInt(first(r.PID), 10, 32); err == nil && pid > 0 {
 		e.PID = int32(pid)

@@ -151,7 +151,7 @@ func (f *follower) read(out io.Reader) error {
 	r := bufio.NewReaderSize(out, 256<<10)
 	var b Batch
 	for {
-		line, tooLong, err := readLine(r)
+		line, tooLong, err := readLine(r, longestLine)
 		if err != nil {
 			if len(b.Entries)+len(b.Gaps) > 0 {
 				return f.hand(&b)
@@ -189,9 +189,8 @@ func (f *follower) take(b *Batch, line []byte, tooLong bool) {
 		return
 	}
 	for i := range entries {
-		if n, ok := suppressed(&entries[i]); ok {
-			// The limit counts over 30 s if nothing else is set (RateLimitIntervalSec).
-			b.Gaps = append(b.Gaps, Gap{From: entries[i].Time.Add(-30 * time.Second), To: entries[i].Time, Lost: n, Why: "journald suppressed messages: rate limit"})
+		if g, ok := entries[i].Suppressed(); ok {
+			b.Gaps = append(b.Gaps, g)
 			continue
 		}
 		if entries[i].Ident == "systemd-journald" {
@@ -271,24 +270,22 @@ func (f *follower) forget(why string, at time.Time) error {
 	return err
 }
 
-// readLine reads one line without its newline; of one that is too long only that it was there.
-func readLine(r *bufio.Reader) (line []byte, tooLong bool, err error) {
+// readLine reads one line without its newline; of one that is longer than most only that it was there. With an error comes what stands before it. The bytes
+// are good until the next read.
+func readLine(r *bufio.Reader, most int) (line []byte, tooLong bool, err error) {
 	for {
 		part, err := r.ReadSlice('\n')
-		switch {
-		case err == nil && line == nil && !tooLong:
+		if err == nil && line == nil && !tooLong && len(part) <= most {
 			return part[:len(part)-1], false, nil
-		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
-			return nil, false, err // a line that is cut off comes again
 		}
 		if !tooLong {
 			line = append(line, part...)
 		}
-		if len(line) > longestLine {
+		if len(line) > most+1 {
 			line, tooLong = nil, true
 		}
-		if err == nil {
-			return bytes.TrimSuffix(line, []byte("\n")), tooLong, nil
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return bytes.TrimSuffix(line, []byte("\n")), tooLong, err
 		}
 	}
 }

@@ -117,6 +117,23 @@ func (x *transfer) closing(t *Table, now time.Time, r tallyman.Reason, why strin
 	e.Raw = x.raw(l, k, sender)
 	t.out(e)
 	x.stop(t, now, r)
+	if x.req.write && r == tallyman.FinalAck {
+		x.final = &e
+	}
+}
+
+// mayRetry tells, once, that the last block came again after it was acknowledged: the transfer has ended, and this adds a note to it. A client that lost the acknowledgement for good has failed in its own
+// eyes (RFC 1350, section 6) and may send the whole file anew.
+func (x *transfer) mayRetry(t *Table, k packet, p *frame.Packet) {
+	if n, ok := x.chosen.ordinal(k.number, x.chosen.last); !ok || n != x.chosen.last {
+		return
+	}
+	e := *x.final
+	x.final, x.retry = nil, true
+	e.Kind, e.Time, e.Reason = tallyman.KindProgress, tallyman.Clean(p.Time), ""
+	e.Details = x.closed(x.chosen, nil, "")
+	e.Raw = fmt.Sprintf("%sDATA %d again, behind its acknowledgement", at(p.Number), k.number)
+	t.out(e)
 }
 
 // stop ends the transfer without a word.
@@ -191,6 +208,9 @@ func (x *transfer) closed(l *lane, k *packet, sender string) string {
 		d.Number("missing_bytes", l.missing*int64(l.block))
 	}
 	d.Text("mode", x.mode())
+	if x.retry {
+		d.Text("note", "client-may-retry")
+	}
 	d.Number("packets", x.packets)
 	d.Number("requests", x.requests)
 	if l != nil {

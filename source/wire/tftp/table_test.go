@@ -91,6 +91,20 @@ func TestErrorToTheSecondPortLeavesTheTransferAlone(t *testing.T) {
 	k.ends("closed final-ack 512")
 }
 
+// The client got no acknowledgement of the last block, and sends it again: the upload is whole, and the client may not know (RFC 1350, section 6).
+func TestLastBlockAgainBehindItsAcknowledgementIsNoted(t *testing.T) {
+	k := newTalk(t).packet(client, server, wrq("a", "octet")).packet(tid, client, ack(0)).packet(client, tid, data(1, full(512))).packet(tid, client, ack(1))
+	k.packet(client, tid, data(2, "z")).packet(client, tid, data(2, "z")).packet(tid, client, ack(2)).ends("closed final-ack 513")
+	told := len(k.got)
+	k.packet(client, tid, data(1, full(512))) // an old one says nothing
+	k.packet(client, tid, data(2, "z")).packet(tid, client, ack(2)).packet(client, tid, data(2, "z")).ends("closed final-ack 513")
+	if e := k.last(); len(k.got) != told+1 || e.Kind != tallyman.KindProgress || e.Moved != 513 {
+		t.Errorf("told %+v", k.got[told:])
+	}
+	k.details(`"note":"client-may-retry"`, `"duplicates":1`)
+	newTalk(t).packet(client, server, rrq("a", "octet")).read("x", tid).packet(tid, client, data(1, "x")).ends("closed final-ack 1")
+}
+
 func TestEchoOfARequestThatWasServedIsNoTransfer(t *testing.T) {
 	k := newTalk(t).packet(client, server, rrq("a", "octet")).read("x", tid).packet(client, server, rrq("a", "octet"))
 	k.packet(other, client, data(1, "x")).wait(100 * time.Second).ends("closed final-ack 1")

@@ -32,6 +32,8 @@ type transfer struct {
 	ended   bool
 	endedAt time.Time
 	reason  tallyman.Reason
+	final   *tallyman.Evidence // of an upload that went well, until it is told again
+	retry   bool               // its last block came again behind the acknowledgement
 }
 
 // count notes a packet of the transfer. What the kernel joined to one packet (UDP GSO) is one.
@@ -127,7 +129,9 @@ func (x *transfer) fromClient(t *Table, l *lane, p *frame.Packet) {
 	k, ok := parse(p.Payload, p.Length)
 	switch {
 	case x.ended:
-		return
+		if ok && k.op == opDATA && x.final != nil && l == x.chosen {
+			x.mayRetry(t, k, p)
+		}
 	case !ok:
 		x.strays++
 	case k.op == opERROR:
