@@ -83,7 +83,7 @@ func (j *Join) matchProcess(in []*cluster) {
 			j.bearOut(l, best, best != nil)
 		}
 	}
-	lines := slices.DeleteFunc(slices.Clone(in), func(c *cluster) bool { return c.face.logger == 0 })
+	lines := slices.DeleteFunc(slices.Clone(in), func(c *cluster) bool { return c.face.logger == 0 || c.face.nameOnly })
 	opened := of(in, filesRole)
 	for _, f := range opened {
 		best := nearestLine(f, lines)
