@@ -34,8 +34,7 @@ func (w *watching) start() {
 	w.t.Helper()
 	ready := filepath.Join(w.t.TempDir(), "ready")
 	appeared := appears(w.t, ready)
-	w.cmd = exec.Command("nsenter", "--mount", "--target", fmt.Sprint(w.pid), os.Getenv(binaryEnv),
-		"watch", w.root, "--state", w.state, "--web", "", "--ready-file", ready)
+	w.cmd = w.enter(os.Getenv(binaryEnv), "watch", w.root, "--state", w.state, "--web", "", "--ready-file", ready)
 	w.cmd.Stdout, w.cmd.Stderr = &w.said, &w.stderr
 	w.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := w.cmd.Start(); err != nil {

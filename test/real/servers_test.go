@@ -10,15 +10,15 @@ import (
 	"strings"
 )
 
-// The servers of others, as their users run them, on 127.0.0.1.
+// The servers of others, as their users run them.
 
 // vsftpd writes both of its logs, with the lines of the protocol or without.
 func (i *island) vsftpd(port int, own, xfer string, protocol bool) {
 	i.t.Helper()
 	yes := map[bool]string{true: "YES", false: "NO"}
-	i.run("vsftpd", i.write(filepath.Base(own)+".conf", fmt.Sprintf("listen=YES\nlisten_port=%d\nlisten_address=127.0.0.1\nlocal_enable=YES\nwrite_enable=YES\nanonymous_enable=NO\n"+
+	i.run("vsftpd", i.write(filepath.Base(own)+".conf", fmt.Sprintf("listen=YES\nlisten_port=%d\nlisten_address=%s\nlocal_enable=YES\nwrite_enable=YES\nanonymous_enable=NO\n"+
 		"xferlog_enable=YES\ndual_log_enable=YES\nlog_ftp_protocol=%s\nvsftpd_log_file=%s\nxferlog_file=%s\nsecure_chroot_dir=/run/vsftpd/empty\n"+
-		"pam_service_name=login\nseccomp_sandbox=NO\nuse_localtime=YES\n", port, yes[protocol], own, xfer)))
+		"pam_service_name=login\nseccomp_sandbox=NO\nuse_localtime=YES\n", port, i.address, yes[protocol], own, xfer)))
 }
 
 // proftpd writes an ExtendedLog in the format of our documentation, a TransferLog, and to syslog.
