@@ -240,7 +240,7 @@ func matchLines(lines, packets []*cluster, up map[*cluster]*cluster) {
 	}, up)
 	inKin(slices.DeleteFunc(slices.Clone(lines), beginning), packets, func(lines, packets []*cluster) {
 		take(onlyOnes(lines, packets, func(l, p *cluster) bool {
-			return same(l, p) && l.face.until.After(p.face.at) && (running(p) || l.face.until.Before(p.face.until))
+			return same(l, p) && l.face.until.Sub(p.face.at) > -wholeSecond && (running(p) || l.face.until.Before(p.face.until))
 		}))
 	}, up)
 }
