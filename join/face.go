@@ -54,6 +54,7 @@ type face struct {
 	until    time.Time // the end, zero while it runs
 	requests int       // how often it was asked
 	oneDeed  bool      // the process served this transfer alone
+	nameOnly bool      // a name was changed or deleted: no content was moved
 }
 
 // look makes the face of the cluster.
@@ -74,6 +75,7 @@ func (c *cluster) look() face {
 		if f.way == "" {
 			f.way = e.Op.Direction()
 		}
+		f.nameOnly = f.nameOnly || e.Op != tallyman.NoOp && !e.Op.MovesContent()
 		if !f.peer.IsValid() || f.peer.Port() == 0 {
 			if e.Peer.IsValid() {
 				f.peer = e.Peer

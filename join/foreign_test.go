@@ -296,6 +296,26 @@ func TestLineOfAnEndThatNobodyElseSawThenIsPairedWithWhatWentOn(t *testing.T) {
 }
 
 // One process serves many (atftpd): its uploads are told apart by the whole name, however close they are.
+// The stamps of vsftpd have whole seconds: its line of the end may seem to be older than the request. The packets may tell no end: watch was killed.
+func TestLineWithWholeSecondsIsPairedWithPacketsThatTellNoEnd(t *testing.T) {
+	var s story
+	s.play(scene{op: tallyman.OpPut, wire: []tallyman.Reason{tallyman.InGap}, moved: -1}, 417*time.Millisecond, "f", 2000, 0, "wire")
+	for k := range s.list {
+		s.list[k].Proto = "ftp"
+		if s.list[k].Kind == tallyman.KindClosed {
+			s.list[k].Time = s.list[k].Time.Add(20 * time.Second)
+		}
+	}
+	request := s.list[0]
+	line := request
+	line.ID.Seq, line.Witness, line.Kind, line.Reason, line.Moved = 99, "log", tallyman.KindClosed, tallyman.Stored, 6
+	line.Peer, line.Self = netip.AddrPortFrom(request.Peer.Addr(), 0), netip.AddrPort{}
+	line.Name, line.Path, line.Began, line.Time = "", "/srv/f", time.Time{}, request.Time.Truncate(time.Second)
+	if got := records(t, patient(), append(s.list, line)); len(got) != 1 {
+		t.Errorf("%d records of one transfer", len(got))
+	}
+}
+
 func TestWholeNamesTellTransfersOfOneProcessApart(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		var s story

@@ -10,6 +10,8 @@ import (
 // How far apart two witnesses may see the same moment. A log may write whole seconds, and late.
 const (
 	tolerance = 2 * time.Second
+	// wholeSecond is how much earlier than it was the stamp of a log may be that knows no fractions.
+	wholeSecond = time.Second
 	// busy is how many of each side are compared each with each. Where there are more they are taken in order.
 	busy = 64
 )

@@ -84,8 +84,8 @@ func (j *Join) matchProcess(in []*cluster) {
 		}
 	}
 	opened := of(in, filesRole)
-	said := inSession(opened, slices.DeleteFunc(slices.Clone(in), func(c *cluster) bool { return c.face.logger == 0 || c.face.oneDeed }))
-	lines := slices.DeleteFunc(slices.Clone(in), func(c *cluster) bool { return c.face.logger == 0 || !c.face.oneDeed })
+	said := inSession(opened, slices.DeleteFunc(slices.Clone(in), func(c *cluster) bool { return c.face.logger == 0 || c.face.oneDeed || c.face.nameOnly }))
+	lines := slices.DeleteFunc(slices.Clone(in), func(c *cluster) bool { return c.face.logger == 0 || !c.face.oneDeed || c.face.nameOnly })
 	for _, f := range opened {
 		best := said[f]
 		if best == nil {
@@ -261,7 +261,7 @@ func matchLines(lines, packets []*cluster, up map[*cluster]*cluster) {
 	}, up)
 	inKin(slices.DeleteFunc(slices.Clone(lines), beginning), packets, func(lines, packets []*cluster) {
 		take(onlyOnes(lines, packets, func(l, p *cluster) bool {
-			return sameEnds(l, p) && l.face.until.After(p.face.at) && (running(p) || l.face.until.Before(p.face.until))
+			return sameEnds(l, p) && l.face.until.Sub(p.face.at) > -wholeSecond && (running(p) || l.face.until.Before(p.face.until))
 		}))
 	}, up)
 }

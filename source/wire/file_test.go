@@ -161,6 +161,7 @@ func TestCaptureCutAnywhereMakesNothingWhole(t *testing.T) {
 func FuzzReplay(f *testing.F) {
 	f.Add(pcap(f, small(), false))
 	f.Add(pcapng(f, small()))
+	f.Add(packed(f, pcap(f, small(), false)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		_, all, _ := ends(b)
 		if len(all) > len(b)/8+4 {

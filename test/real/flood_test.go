@@ -53,6 +53,37 @@ func (f *forger) send(from netip.AddrPort, payload []byte) {
 	}
 }
 
+// half opens n TCP connections to a port, each from another address, and goes on with none (RFC 9293, section 3.1).
+func (f *forger) half(n, first int) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for i := range n {
+		if i%250 == 0 {
+			<-tick.C
+		}
+		b := make([]byte, 40)
+		b[0], b[8], b[9] = 0x45, 64, unix.IPPROTO_TCP
+		binary.BigEndian.PutUint16(b[2:], 40)
+		binary.BigEndian.PutUint32(b[12:], uint32(10)<<24|1<<23|uint32(first+i))
+		copy(b[16:], f.to.Addr().AsSlice())
+		binary.BigEndian.PutUint16(b[20:], uint16(1024+i%60000))
+		binary.BigEndian.PutUint16(b[22:], f.to.Port())
+		binary.BigEndian.PutUint32(b[24:], uint32(i))
+		b[32], b[33], b[34] = 5<<4, 2, 0xff // SYN
+		sum := uint32(unix.IPPROTO_TCP + 20)
+		for at := 12; at < 40; at += 2 {
+			sum += uint32(binary.BigEndian.Uint16(b[at:]))
+		}
+		for sum > 0xffff {
+			sum = sum>>16 + sum&0xffff
+		}
+		binary.BigEndian.PutUint16(b[36:], ^uint16(sum))
+		if err := unix.Sendto(f.fd, b, 0, &unix.SockaddrInet4{Addr: f.to.Addr().As4()}); err != nil && err != unix.ENOBUFS {
+			f.t.Errorf("send a forged packet: %v", err)
+		}
+	}
+}
+
 // flood sends n read requests for a file, each from another address of 10.128.0.0/9, about as fast as the server can read them: what its socket
 // throws away proves nothing.
 func (f *forger) flood(n, first int, name string) {

@@ -3,8 +3,12 @@
 package real
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +26,7 @@ type watching struct {
 	stderr      safeBuffer
 	cmd         *exec.Cmd
 	said        safeBuffer
+	socket      string
 }
 
 // start runs it until it says that its witnesses see.
@@ -29,8 +34,7 @@ func (w *watching) start() {
 	w.t.Helper()
 	ready := filepath.Join(w.t.TempDir(), "ready")
 	appeared := appears(w.t, ready)
-	w.cmd = exec.Command("nsenter", "--mount", "--target", fmt.Sprint(w.pid), os.Getenv(binaryEnv),
-		"watch", w.root, "--state", w.state, "--web", "", "--ready-file", ready)
+	w.cmd = w.enter(os.Getenv(binaryEnv), "watch", w.root, "--state", w.state, "--web", "", "--ready-file", ready)
 	w.cmd.Stdout, w.cmd.Stderr = &w.said, &w.stderr
 	w.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := w.cmd.Start(); err != nil {
@@ -42,6 +46,37 @@ func (w *watching) start() {
 	case <-time.After(soon):
 		w.t.Fatalf("watch is not ready: %s%s", w.said.String(), w.stderr.String())
 	}
+	var where struct{ Socket string }
+	b, err := os.ReadFile(ready)
+	if err == nil {
+		err = json.Unmarshal(b, &where)
+	}
+	if err != nil {
+		w.t.Fatalf("ready file %q: %v", b, err)
+	}
+	w.socket = where.Socket
+}
+
+// get asks it by its socket.
+func (w *watching) get(path string) string {
+	w.t.Helper()
+	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", w.socket)
+	}}}
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, "http://localhost"+path, http.NoBody)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	resp, err := c.Do(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		w.t.Fatalf("%s: %s, %v: %s", path, resp.Status, err, b)
+	}
+	return string(b)
 }
 
 // stop has it drained by the command, and wants exit code 0.

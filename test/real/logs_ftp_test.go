@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/textproto"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -82,8 +81,8 @@ func (f *ftpClient) command(code int, text string) string {
 	return f.reply(code)
 }
 
-// data begins a transfer.
-func (f *ftpClient) data(command string) net.Conn {
+// passive has the server listen for data, and returns where.
+func (f *ftpClient) passive() string {
 	f.t.Helper()
 	var h [4]int
 	var hi, lo int
@@ -91,10 +90,17 @@ func (f *ftpClient) data(command string) net.Conn {
 	if _, err := fmt.Sscanf(text[strings.LastIndexByte(text, '(')+1:], "%d,%d,%d,%d,%d,%d", &h[0], &h[1], &h[2], &h[3], &hi, &lo); err != nil {
 		f.t.Fatalf("%q: %v", text, err)
 	}
+	return fmt.Sprintf("127.0.0.1:%d", hi<<8|lo)
+}
+
+// data begins a transfer.
+func (f *ftpClient) data(command string) net.Conn {
+	f.t.Helper()
+	at := f.passive()
 	if _, err := fmt.Fprintf(f.c, "%s\r\n", command); err != nil {
 		f.t.Fatal(err)
 	}
-	d, err := net.Dial("tcp4", fmt.Sprintf("127.0.0.1:%d", hi<<8|lo))
+	d, err := net.Dial("tcp4", at)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -182,14 +188,11 @@ func TestLogsOfVsftpdBecomeEvidence(t *testing.T) {
 	i := newIsland(t)
 	own, xfer := i.file("vsftpd.log"), i.file("xferlog")
 	port := freeTCP(t)
-	conf := i.write("vsftpd.conf", fmt.Sprintf("listen=YES\nlisten_port=%d\nlisten_address=127.0.0.1\nlocal_enable=YES\nwrite_enable=YES\nanonymous_enable=NO\n"+
-		"xferlog_enable=YES\ndual_log_enable=YES\nlog_ftp_protocol=YES\nvsftpd_log_file=%s\nxferlog_file=%s\nsecure_chroot_dir=/run/vsftpd/empty\n"+
-		"pam_service_name=login\nseccomp_sandbox=NO\nuse_localtime=YES\n", port, own, xfer))
 	w := newWitness(t, logs.Config{Files: []logs.File{{Path: own, Format: "vsftpd", FromStart: true}}})
 	w.start()
 	x := newWitness(t, logs.Config{Files: []logs.File{{Path: xfer, FromStart: true}}})
 	x.start()
-	i.run("vsftpd", conf)
+	i.vsftpd(port, own, xfer, true)
 	i.story(w, port, true)
 	i.failedLogin(w)
 	if e := w.find("the request", func(e *tallyman.Evidence) bool { return e.Kind == tallyman.KindRequest && e.Name == "killed" }); e.Session == "" || e.Peer.Addr().String() != "127.0.0.1" {
@@ -210,15 +213,11 @@ func TestLogsOfProFTPDBecomeEvidence(t *testing.T) {
 	i := newIsland(t)
 	ext, xfer := i.file("ext.log"), i.file("xferlog")
 	port := freeTCP(t)
-	conf := i.write("proftpd.conf", fmt.Sprintf("ServerName t\nServerType standalone\nPort %d\nDefaultAddress 127.0.0.1\nUser root\nGroup root\nUseIPv6 off\nUseReverseDNS off\nAuthPAM off\n"+
-		"PidFile %s/pid\nScoreboardFile %s/score\nDelayEngine off\nTransferLog %s\nRequireValidShell off\n"+
-		"LogFormat tally \"%%t %%h %%u \\\"%%r\\\" %%s %%b %%T f=%%f why=%%{transfer-failure} st=%%{transfer-status} type=%%{transfer-type} ms=%%{transfer-millisecs}\"\n"+
-		"ExtendedLog %s ALL tally\n<Directory />\nAllowOverwrite on\n</Directory>\n", port, i.dir, i.dir, xfer, ext))
 	w := newWitness(t, logs.Config{Files: []logs.File{{Path: ext, FromStart: true}}})
 	w.start()
 	x := newWitness(t, logs.Config{Files: []logs.File{{Path: xfer, FromStart: true}}})
 	x.start()
-	i.run("proftpd-core", "-n", "-c", conf)
+	i.proftpd(port, ext, xfer)
 	i.story(w, port, true)
 	w.find("the failed login", func(e *tallyman.Evidence) bool {
 		return e.Kind == tallyman.KindLoginFailed && e.Peer.Addr().String() == "127.0.0.1"
@@ -241,7 +240,7 @@ func TestLogsOfPureFTPdBecomeEvidence(t *testing.T) {
 	w.start()
 	s := newWitness(t, logs.Config{Files: []logs.File{{Path: stats, FromStart: true}}})
 	s.start()
-	i.run("pure-ftpd", "-S", fmt.Sprintf("127.0.0.1,%d", port), "-l", "unix", "-H", "-E", "-d", "-O", "stats:"+stats, "-g", filepath.Join(i.dir, "pid"))
+	i.pureftpd(port, stats)
 	i.until("the first line is seen", func() bool {
 		_ = i.dial(port).Close()
 		return len(w.src.Counts()) > 0
@@ -257,39 +256,24 @@ func TestLogsOfOpenSSHBecomeEvidence(t *testing.T) {
 	t.Parallel()
 	i := newIsland(t)
 	port := freeTCP(t)
-	key := filepath.Join(i.dir, "key")
-	for _, name := range []string{"host", "key"} {
-		command(t, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", filepath.Join(i.dir, name))
-	}
-	pub, err := os.ReadFile(key + ".pub")
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys := i.write("authorized_keys", string(pub))
-	if err := os.Chmod(keys, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	conf := i.write("sshd_config", fmt.Sprintf("Port %d\nListenAddress 127.0.0.1\nHostKey %s/host\nUsePAM no\nStrictModes no\nAuthorizedKeysFile %s\nSubsystem sftp internal-sftp -l INFO -f AUTH\n", port, i.dir, keys))
 	w := newWitness(t, logs.Config{Journal: true, JournalDir: i.journal})
 	w.start()
-	i.run("openssh-server", "-D", "-f", conf)
+	key := i.sshd(port)
 	i.until("the first line is seen", func() bool {
 		_ = i.dial(port).Close()
 		return len(w.src.Counts()) > 0
 	})
 	content := i.write("content", string(noise(1, 100000)))
-	sftp := func(user, batch string) {
+	play := func(user, batch string) {
 		t.Helper()
-		cmd := exec.Command("sftp", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "BatchMode=yes", "-i", key, "-P", fmt.Sprint(port), user+"@127.0.0.1")
-		cmd.Stdin = strings.NewReader(batch)
-		out, err := cmd.CombinedOutput()
+		out, err := sftp(key, port, user, batch)
 		if user == "lu" && err != nil {
 			t.Fatalf("sftp: %v: %s", err, out)
 		}
 	}
 	name := "na me\"q é"
-	sftp("lu", fmt.Sprintf("put %s \"%s\"\nget \"%s\" %s/back\n", content, strings.ReplaceAll(name, `"`, `\"`), strings.ReplaceAll(name, `"`, `\"`), i.dir))
-	sftp("nobody-here", "ls\n")
+	play("lu", fmt.Sprintf("put %s \"%s\"\nget \"%s\" %s/back\n", content, strings.ReplaceAll(name, `"`, `\"`), strings.ReplaceAll(name, `"`, `\"`), i.dir))
+	play("nobody-here", "ls\n")
 	e := w.find("the upload", func(e *tallyman.Evidence) bool {
 		return e.Kind == tallyman.KindClosed && e.Op == tallyman.OpPut && strings.HasSuffix(e.Path, "/"+name)
 	})

@@ -23,7 +23,18 @@ type island struct {
 	t       testing.TB
 	dir     string
 	journal string
-	pid     int // of journald
+	pid     int    // of journald
+	netns   string // network namespace of what runs there; "" = ours
+	address string // where servers of FTP listen
+}
+
+// enter is the command that runs another one in the island.
+func (i *island) enter(command ...string) *exec.Cmd {
+	args := []string{"--mount", "--target", fmt.Sprint(i.pid)}
+	if i.netns != "" {
+		args = append(args, "--net=/var/run/netns/"+i.netns)
+	}
+	return exec.Command("nsenter", append(args, command...)...)
 }
 
 // peopled is what runs before journald: a /run and a /dev of its own, and a user lu with the password pw.
@@ -52,7 +63,7 @@ func newIsland(t testing.TB) *island {
 			_ = os.Chmod(up, info.Mode()|0o055)
 		}
 	}
-	i := &island{t: t, dir: dir, journal: mkdir(t, dir, "journal")}
+	i := &island{t: t, dir: dir, journal: mkdir(t, dir, "journal"), address: "127.0.0.1"}
 	home := mkdir(t, dir, "home")
 	if err := os.Chown(home, 4242, 4242); err != nil {
 		t.Fatal(err)
@@ -106,7 +117,7 @@ func peer(t testing.TB, name string) (program, libraries string) {
 func (i *island) run(name string, arg ...string) {
 	i.t.Helper()
 	program, libraries := peer(i.t, name)
-	cmd := exec.Command("nsenter", append([]string{"--mount", "--target", fmt.Sprint(i.pid), program}, arg...)...)
+	cmd := i.enter(append([]string{program}, arg...)...)
 	cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+libraries)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var said safeBuffer

@@ -450,3 +450,12 @@ func FuzzAccount(f *testing.F) {
 		}
 	})
 }
+
+// Who stores a file and deletes it at once is faster than the look at its size: that it was empty when it was made says nothing.
+func TestSizeOfAFileThatIsGoneBeforeItIsLookedAtIsNotKnown(t *testing.T) {
+	b := newBook(t)
+	b.saw(7, "a", account.Open|account.Create, size(0), open(1, account.Writing))
+	b.saw(7, "a", account.Modify, size(0))
+	b.saw(7, "a", account.CloseWrite, size(-1))
+	b.told("opened put 7 0", "closed put 7 -1")
+}

@@ -97,6 +97,9 @@ func (u *use) knows(e *Event) {
 		u.proc, u.who = e.Proc, e.Who
 	}
 	if e.Size < 0 {
+		if e.Deeds&CloseWrite != 0 && u.modified && !u.deleted { // it is gone already: how long it was when it was closed is not known
+			u.size = -1
+		}
 		return
 	}
 	if e.Size < u.size && !u.created && u.modified {

@@ -94,6 +94,9 @@ func (f *sftpServer) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidenc
 			op = tallyman.OpLink
 		}
 		from, ok := strings.CutPrefix(rest, "old ")
+		if strings.Count(from, `" new "`) > 1 {
+			return out, refused(whyAmbiguous)
+		}
 		if from, to, cut := strings.Cut(from, `" new "`); ok && cut {
 			return f.command(e, s, op, from+`"`, `"`+to, out)
 		}

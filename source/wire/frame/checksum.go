@@ -59,24 +59,28 @@ func addressSum(a netip.Addr) uint64 {
 	return sum(b[:])
 }
 
-// sum adds 16-bit words of the bytes, in eights: the carries are words of the same sum (RFC 1071).
+// sum adds the 16-bit words of the bytes and folds the carries. It adds them in eights and swapped: neither changes the sum (RFC 1071, section 2).
 func sum(b []byte) uint64 {
 	var s, carry uint64
-	for len(b) >= 8 {
-		s, carry = bits.Add64(s, binary.BigEndian.Uint64(b), carry)
-		b = b[8:]
+	for ; len(b) >= 32; b = b[32:] {
+		s, carry = bits.Add64(s, binary.LittleEndian.Uint64(b), 0)
+		s, carry = bits.Add64(s, binary.LittleEndian.Uint64(b[8:]), carry)
+		s, carry = bits.Add64(s, binary.LittleEndian.Uint64(b[16:]), carry)
+		s, carry = bits.Add64(s, binary.LittleEndian.Uint64(b[24:]), carry)
+		s, carry = bits.Add64(s, 0, carry)
+		s += carry
 	}
-	s, carry = bits.Add64(s, 0, carry)
-	s += carry
 	s = s>>32 + s&0xffffffff
-	s = s>>16 + s&0xffff
-	for ; len(b) >= 2; b = b[2:] {
-		s += uint64(binary.BigEndian.Uint16(b))
+	for ; len(b) >= 4; b = b[4:] {
+		s += uint64(binary.LittleEndian.Uint32(b))
+	}
+	if len(b) >= 2 {
+		s, b = s+uint64(binary.LittleEndian.Uint16(b)), b[2:]
 	}
 	if len(b) == 1 {
-		s += uint64(b[0]) << 8
+		s += uint64(b[0])
 	}
-	return s
+	return uint64(bits.ReverseBytes16(fold(s)))
 }
 
 func fold(s uint64) uint16 {

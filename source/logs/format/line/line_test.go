@@ -156,3 +156,16 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// FuzzDatagram: what a program sent to /dev/log is its message, byte for byte, without a host.
+func FuzzDatagram(f *testing.F) {
+	f.Add("<30>Aug 14 01:02:03 in.tftpd[7]: RRQ from 1.2.3.4 filename a\nb")
+	f.Add("<30>in.tftpd[7]: x")
+	c := line.Clock{Now: time.Date(2026, 8, 15, 0, 0, 0, 0, time.UTC), Zone: time.UTC}
+	f.Fuzz(func(t *testing.T, s string) {
+		h, m, ok := line.Datagram(s, c)
+		if ok && (!strings.HasSuffix(s, m) || h.Ident == "" || h.Host != "" || strings.ContainsAny(h.Ident, "\n\x1b\r\t ")) {
+			t.Errorf("%q: %+v %q", s, h, m)
+		}
+	})
+}
