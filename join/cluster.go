@@ -71,6 +71,7 @@ type cluster struct {
 	down      []*cluster // who is part of its record
 	byProcess bool       // up was found by the process
 	told      bool       // the stores have a record under its id
+	handle    handle     // of a file under a temporary name
 	released  bool       // evidence that comes later begins another one
 }
 

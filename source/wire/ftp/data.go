@@ -120,7 +120,7 @@ func (c *conn) packet(t *Table, p *frame.Packet, from int) {
 		c.resetBy = from + 1
 	}
 	c.settle(t, p.Time)
-	if c.transfer != nil {
+	if c.transfer != nil && from == c.sender(tallyman.OpPut) { // the client sends, or acknowledges
 		c.transfer.tellProgress(t, p.Time)
 	}
 }

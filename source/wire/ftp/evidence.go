@@ -53,6 +53,12 @@ func (s *session) number() uint64 {
 func (x *transfer) sign(t *Table, kind tallyman.Kind, at time.Time) tallyman.Evidence {
 	e := x.session.sign(t, kind, at)
 	e.Began, e.Op, e.Name, e.Expected = x.began, x.op, x.name, x.expected
+	if x.apart {
+		e.Peer, e.Session = x.conn.opener, ""
+		if x.conn.sender(tallyman.OpPut) == 1 {
+			e.Peer = x.conn.listener
+		}
+	}
 	return e
 }
 
@@ -165,7 +171,7 @@ func (x *transfer) details() string {
 	if x.endpoint != nil {
 		d.Text("data_mode", map[bool]string{true: "active", false: "passive"}[x.endpoint.active])
 	}
-	d.Flag("encrypted", x.hidden)
+	d.Flag("encrypted", x.hidden || c != nil && (c.side[0].tls || c.side[1].tls))
 	if c != nil && !x.hidden {
 		h := &c.half[c.sender(x.op)]
 		d.Number("missing_bytes", h.Missing)
