@@ -171,7 +171,8 @@ func TestPureFtpdIsReadFromWhereItsOptionsAre(t *testing.T) {
 	same(t, "logs", s.Logs, []daemon.Log{{Format: "pure-ftpd"}, {Path: "/var/log/pure-ftpd/transfer.log", Format: "pure-ftpd-clf"}})
 	same(t, "tls", s.TLS, true)
 	s = read(t, disk{"/etc/passwd": passwd}, "pure-ftpd -S 127.0.0.1,2121 -O w3c:/w.log -E -B")
-	same(t, "roots", s.Roots, []string{"/srv/ftp"})
+	same(t, "roots", s.Roots, []string{"/home/ann", "/home/bob"}) // -E: no anonymous
+	same(t, "roots", read(t, disk{"/etc/passwd": passwd}, "pure-ftpd -e -I 5 -J HIGH -H").Roots, []string{"/srv/ftp"})
 	if s.Port != 2121 || s.Logs[1].Format != "pure-ftpd-w3c" {
 		t.Errorf("%+v", s)
 	}
