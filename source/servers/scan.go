@@ -270,7 +270,7 @@ func (s *Scanner) places(v *Server) {
 		if l.Path == "" {
 			v.Syslog = true
 		} else if here, ok := reach(filepath.Clean(l.Path)); ok {
-			v.Files = append(v.Files, daemon.Log{Path: here, Format: l.Format})
+			v.Files = append(v.Files, daemon.Log{Path: here, Format: l.Format, Again: l.Again})
 		} else {
 			v.Doubts = append(v.Doubts, "its log "+l.Path+" is in a container and cannot be reached from here")
 		}

@@ -109,10 +109,10 @@ func TestServersOfFTPAreFoundAsTheyRun(t *testing.T) {
 	if s := i.found(ports[1]); len(s.Doubts) == 0 { // -c is lost
 		t.Errorf("proftpd on %d: %+v", s.Port, s)
 	}
-	is(i.found(ports[2]), "pure-ftpd", true, []string{home}, true, []daemon.Log{{Path: i.dir + "/transfer.log", Format: "pure-ftpd-clf"}}, 0)
+	is(i.found(ports[2]), "pure-ftpd", true, []string{home}, true, []daemon.Log{{Path: i.dir + "/transfer.log", Format: "pure-ftpd-clf", Again: true}}, 0)
 	if s := i.found(ports[3]); len(s.Doubts) == 0 { // its options are lost, and those of the other one are found
 		t.Errorf("pure-ftpd on %d: %+v", s.Port, s)
 	}
-	is(i.found(ports[4]), "pure-ftpd", false, []string{ftp}, true, []daemon.Log{{Path: i.dir + "/stats.log", Format: "pure-ftpd-stats"}}, 0)
+	is(i.found(ports[4]), "pure-ftpd", false, []string{ftp}, true, []daemon.Log{{Path: i.dir + "/stats.log", Format: "pure-ftpd-stats", Again: true}}, 0)
 	is(i.found(ports[5]), "vsftpd", true, []string{ftp, home}, false, []daemon.Log{{Path: i.dir + "/v.log", Format: "vsftpd"}}, 0)
 }

@@ -49,7 +49,7 @@ func pureFTPd(args []string, look Look) *Setup {
 	if alt, ok := value(options, "O"); ok {
 		format, file, _ := strings.Cut(alt, ":")
 		if name := map[string]string{"clf": "pure-ftpd-clf", "w3c": "pure-ftpd-w3c", "stats": "pure-ftpd-stats", "xferlog": "xferlog"}[format]; name != "" && path.IsAbs(file) {
-			s.Logs = append(s.Logs, Log{file, name})
+			s.Logs = append(s.Logs, Log{Path: file, Format: name, Again: true})
 		}
 	}
 	s.Tells = Tells{Ends: true}
