@@ -110,7 +110,7 @@ func (c *cluster) margin() time.Duration {
 // darkGap compares a line, or what was done to a file, with packets that name nothing.
 func darkGap(c, p *cluster) (gap time.Duration, ok bool) {
 	f, q := &c.face, &p.face
-	if f.way == "" || q.way != "" && f.way != q.way || f.role == logRole && f.peer.IsValid() && f.peer.Addr().Unmap() != q.peer.Addr().Unmap() {
+	if f.way == "" && f.role == filesRole || q.way != "" && f.way != q.way || f.role == logRole && f.peer.IsValid() && f.peer.Addr().Unmap() != q.peer.Addr().Unmap() {
 		return 0, false
 	}
 	begin, end := c.moments()

@@ -115,6 +115,21 @@ func TestPacketsWithoutANameAreGivenToWhatHappenedThen(t *testing.T) {
 	equal(t, s.says(t), map[string][]string{"a": {"ftps unproven closed-unproven encrypted 3"}, "b": {"ftps failed control-lost encrypted 3"}})
 }
 
+// A listing has a line of its request, and no way.
+func TestAListingBehindTLSIsOneRecord(t *testing.T) {
+	s := &story{}
+	s.veil(veiled{name: "", port: 2001, begin: 100 * time.Millisecond, end: 150 * time.Millisecond, bytes: 2000, reason: tallyman.ClosedUnproven, witnesses: []string{"wire"}})
+	s.tell(0, tallyman.KindRequest, func(e *tallyman.Evidence) {
+		e.Witness, e.Proto, e.Op, e.Self, e.Began, e.Peer = "log", "ftp", tallyman.OpList, netip.AddrPort{}, t0, netip.MustParseAddrPort("10.0.0.7:0")
+	})
+	for i := range s.list {
+		if e := &s.list[i]; e.Witness == "wire" {
+			e.Op = tallyman.NoOp
+		}
+	}
+	equal(t, s.says(t), map[string][]string{"": {"ftps unproven closed-unproven encrypted 3"}})
+}
+
 func TestALogThatKnowsMoreThanHiddenPacketsIsBelieved(t *testing.T) {
 	s := &story{}
 	s.veil(veiled{name: "a", port: 2001, end: 300 * time.Millisecond, bytes: 300000, reason: tallyman.ClosedUnproven})

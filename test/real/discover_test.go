@@ -30,8 +30,8 @@ func (i *island) own(files map[string]string) {
 	command(i.t, "nsenter", "--mount", "--target", fmt.Sprint(i.pid), "mount", "--bind", etc, "/etc")
 }
 
-// found is the server that listens on a port, once it does.
-func (i *island) found(port int) (found servers.Server) {
+// foundOn is the server that listens on a port, once it does.
+func (i *island) foundOn(port int) (found servers.Server) {
 	i.t.Helper()
 	i.until(fmt.Sprintf("the server on %d is found", port), func() bool {
 		all, err := servers.New("/proc").Scan()
@@ -105,14 +105,14 @@ func TestServersOfFTPAreFoundAsTheyRun(t *testing.T) {
 			t.Errorf("%s on %d, %q: %+v", name, s.Port, s.Args, s)
 		}
 	}
-	is(i.found(ports[0]), "proftpd", true, []string{home}, true, []daemon.Log{{Path: i.dir + "/ext.log", Format: "proftpd-extended"}}, 0)
-	if s := i.found(ports[1]); len(s.Doubts) == 0 { // -c is lost
+	is(i.foundOn(ports[0]), "proftpd", true, []string{home}, true, []daemon.Log{{Path: i.dir + "/ext.log", Format: "proftpd-extended"}}, 0)
+	if s := i.foundOn(ports[1]); len(s.Doubts) == 0 { // -c is lost
 		t.Errorf("proftpd on %d: %+v", s.Port, s)
 	}
-	is(i.found(ports[2]), "pure-ftpd", true, []string{home}, true, []daemon.Log{{Path: i.dir + "/transfer.log", Format: "pure-ftpd-clf", Again: true}}, 0)
-	if s := i.found(ports[3]); len(s.Doubts) == 0 { // its options are lost, and those of the other one are found
+	is(i.foundOn(ports[2]), "pure-ftpd", true, []string{home}, true, []daemon.Log{{Path: i.dir + "/transfer.log", Format: "pure-ftpd-clf", Again: true}}, 0)
+	if s := i.foundOn(ports[3]); len(s.Doubts) == 0 { // its options are lost, and those of the other one are found
 		t.Errorf("pure-ftpd on %d: %+v", s.Port, s)
 	}
-	is(i.found(ports[4]), "pure-ftpd", false, []string{ftp}, true, []daemon.Log{{Path: i.dir + "/stats.log", Format: "pure-ftpd-stats", Again: true}}, 0)
-	is(i.found(ports[5]), "vsftpd", true, []string{ftp, home}, false, []daemon.Log{{Path: i.dir + "/v.log", Format: "vsftpd"}}, 0)
+	is(i.foundOn(ports[4]), "pure-ftpd", false, []string{ftp}, true, []daemon.Log{{Path: i.dir + "/stats.log", Format: "pure-ftpd-stats", Again: true}}, 0)
+	is(i.foundOn(ports[5]), "vsftpd", true, []string{ftp, home}, false, []daemon.Log{{Path: i.dir + "/v.log", Format: "vsftpd"}}, 0)
 }

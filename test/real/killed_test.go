@@ -36,6 +36,7 @@ const (
 
 func deeds() []deed {
 	const done, lost, dark, gone = "complete reply-acknowledged", "failed control-lost", "unproven closed-unproven", "failed client-silent"
+	const cutOff = "failed client-gone" // the server's 426 was faster than the end of the control connection
 	d := []deed{
 		{name: "up", what: "upload", verb: "STOR", own: "curl", size: short, want: done},
 		{name: "up-killed", what: "curl is killed in mid-upload", verb: "STOR", own: "curl", kill: true, size: large, want: lost},
@@ -46,8 +47,8 @@ func deeds() []deed {
 		{name: "up-deaf", what: "uploader vanishes", way: deaf, verb: "STOR", own: slowly, size: large, want: gone},
 		{name: "up-cut", what: "uploader's cable is cut", way: cut, verb: "STOR", own: slowly, size: large, want: gone},
 		{name: "down", what: "download", verb: "RETR", own: "curl", size: short, want: done},
-		{name: "down-killed", what: "curl is killed in mid-download", verb: "RETR", own: "curl", kill: true, size: large, want: lost},
-		{name: "down-midway", what: "reader dies in mid-download", verb: "RETR", own: midway, size: large, want: lost},
+		{name: "down-killed", what: "curl is killed in mid-download", verb: "RETR", own: "curl", kill: true, size: large, want: lost + or + cutOff},
+		{name: "down-midway", what: "reader dies in mid-download", verb: "RETR", own: midway, size: large, want: lost + or + cutOff},
 		{name: "down-sent", what: "reader dies before the reply", verb: "RETR", own: sent, size: short, want: lost},
 		{name: "down-deaf", what: "reader vanishes", way: deaf, verb: "RETR", own: slowly, size: large, want: gone},
 		{name: "down-cut", what: "reader's cable is cut", way: cut, verb: "RETR", own: slowly, size: large, want: gone},
@@ -225,7 +226,7 @@ func TestKilledClientsOfFTPAreNeverComplete(t *testing.T) {
 		t.Errorf("a record of nobody: %s", account(tr))
 	}
 	for _, a := range acts {
-		if got := judgements(all3[a]); len(got) != 1 || got[0] != a.want {
+		if got := judgements(all3[a]); len(got) != 1 || !slices.Contains(strings.Split(a.want, or), got[0]) {
 			t.Errorf("%s: %q, want %q", a.file, got, a.want)
 			for _, tr := range all3[a] {
 				t.Log(account(tr))

@@ -1,6 +1,7 @@
 package ftp
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -206,7 +207,7 @@ func (x *transfer) details() string {
 // raw says which packets prove it.
 func (x *transfer) raw() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s%s", at(x.number), x.verb)
+	fmt.Fprintf(&b, "%s%s", at(x.number), cmp.Or(x.verb, "behind TLS"))
 	if c := x.conn; c != nil {
 		fmt.Fprintf(&b, "; %sdata %s>%s", at(c.finNumber), c.opener, c.listener)
 		if c.half[c.sender(x.op)].Fin {
