@@ -97,7 +97,10 @@ func (c *conn) stranger() bool {
 // sender returns which side sends in the direction of the operation.
 func (c *conn) sender(op tallyman.Op) int {
 	fromClient := op == tallyman.OpPut || op == tallyman.OpAppend
-	clientOpened := c.endpoint == nil || !c.endpoint.active
+	clientOpened := c.endpoint != nil && !c.endpoint.active
+	if s := c.session; c.endpoint == nil { // what was announced is not known: on one machine the client opens
+		clientOpened = c.opener.Addr() != s.self.Addr() || s.peer.Addr() == s.self.Addr()
+	}
 	if fromClient == clientOpened {
 		return 0
 	}

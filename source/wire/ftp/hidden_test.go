@@ -41,6 +41,18 @@ func TestBehindTLSNothingIsClaimed(t *testing.T) {
 	k.ends("put closed reply-unacknowledged -1")
 }
 
+func TestTheServerMayOpenADataConnectionBehindTLS(t *testing.T) {
+	k := newTalk(t)
+	c := second(k)
+	c.acks(0)
+	c.says(1, "200 PORT").acks(0)
+	d := k.open("10.0.0.1:20", "10.0.0.7:4000")
+	d.says(1, hello).says(0, hello).says(1, secret).acks(0).fin(1).fin(0).acks(1)
+	c.says(1, "226 x").acks(0).says(0, "QUIT")
+	k.ends("put closed closed-unproven -1")
+	k.details(`"wire_bytes_up":20013`, `"wire_bytes_down":10`)
+}
+
 func TestAClientThatDiedBehindTLSIsLost(t *testing.T) {
 	k, c := up(t)
 	c.fin(0).says(1, "xxxxx").reset(0)
@@ -170,4 +182,24 @@ func TestSilenceIsToldAndEndsNothing(t *testing.T) {
 	// Nothing more for hours.
 	k, _, _ = busy(t)
 	k.wait(3 * time.Hour).ends("put closed client-silent 7")
+}
+
+func TestAborCutsAnUploadWhateverTheServerCallsIt(t *testing.T) {
+	// vsftpd looks at ABOR when the data has ended, and calls what came complete.
+	k, c, d := busy(t)
+	c.says(0, "ABOR\r\n")
+	d.fin(0).fin(1).acks(0)
+	c.says(1, "226 Transfer complete.\r\n").ask("QUIT", "225 No transfer to ABOR.")
+	k.ends("put closed client-abort 7")
+	// It says no more than that, and goes.
+	k, c, d = busy(t)
+	c.says(0, "ABOR\r\n")
+	d.reset(0)
+	c.fin(0).says(1, "226 Transfer complete.\r\n").reset(0)
+	k.ends("put closed client-abort 7")
+	// ABOR behind the last byte stops nothing.
+	k, c, d = busy(t)
+	d.fin(0).fin(1).acks(0)
+	c.says(0, "ABOR\r\n").says(1, "226 Transfer complete.\r\n").ask("QUIT", "225 No transfer to ABOR.")
+	k.ends("put closed reply-acknowledged 7")
 }

@@ -325,8 +325,13 @@ func (x *transfer) mutes(now time.Time) bool {
 	return x.running && (x.final == 0 || x.hidden) && (x.lostBy == "" || x.apart) && !x.mute && now.Sub(x.heard()) >= muteFor
 }
 
-// lost ends a transfer whose control connection was lost. A server that closed it because it heard nothing of its client is not to blame.
+// lost ends a transfer whose control connection was lost. A client that said ABOR before has said why. A server that closed it because it heard nothing of
+// its client is not to blame.
 func (x *transfer) lost(t *Table, why string) {
+	if x.saidAborted() {
+		x.close(t, x.lostAt, tallyman.ClientAbort, "")
+		return
+	}
 	if x.lostBy == "server" && x.unheard(x.lostAt) {
 		x.close(t, x.lostAt, tallyman.ClientSilent, "the server gave it up")
 		return
