@@ -151,7 +151,7 @@ func (e *Evidence) Says() string {
 	var b strings.Builder
 	switch e.Kind {
 	case KindRequest:
-		b.WriteString("asked: " + e.Op.String() + " " + quoted(e.Name))
+		b.WriteString("asked: " + strings.TrimSpace(e.Op.String()+" "+named(e.Name)))
 		if e.Expected >= 0 {
 			b.WriteString(", " + Count(e.Expected) + " bytes announced")
 		}
@@ -167,13 +167,17 @@ func (e *Evidence) Says() string {
 		} else if e.Witness == "server" && (e.Op == OpPut || e.Op == OpAppend) {
 			b.WriteString("receiving under a temporary name for " + quoted(e.Path))
 		} else {
-			b.WriteString("opened " + quoted(cmp.Or(e.Path, e.Name)))
+			b.WriteString("opened " + named(cmp.Or(e.Path, e.Name)))
 		}
 		if e.Size >= 0 {
 			b.WriteString(", " + Count(e.Size) + " bytes on disk")
 		}
 	case KindProgress:
-		b.WriteString(Count(e.Moved) + " bytes so far")
+		if e.Moved >= 0 {
+			b.WriteString(Count(e.Moved) + " bytes so far")
+		} else {
+			b.WriteString("runs")
+		}
 	case KindClosed:
 		if e.Witness == "files" {
 			b.WriteString("closed " + quoted(e.Path))
@@ -206,6 +210,14 @@ func (e *Evidence) Says() string {
 		b.WriteString(" (" + Escape(e.Err) + ")")
 	}
 	return b.String()
+}
+
+// named is a name that may not be known: packets behind TLS name nothing, and a listing may be of no folder in particular.
+func named(name string) string {
+	if name == "" {
+		return "something that is not named"
+	}
+	return quoted(name)
 }
 
 func quoted(name string) string { return "“" + Escape(name) + "”" }

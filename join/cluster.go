@@ -77,6 +77,7 @@ type cluster struct {
 	crowd     crowd      // what else may belong to it
 	past      int        // of how many it was one when some of them were forgotten
 	told      bool       // the stores have a record under its id
+	handle    handle     // of a file under a temporary name
 	released  bool       // evidence that comes later begins another one
 }
 

@@ -55,11 +55,15 @@ type face struct {
 	requests int       // how often it was asked
 	oneDeed  bool      // the process served this transfer alone
 	nameOnly bool      // a name was changed or deleted: no content was moved
+	dark     bool      // packets of a transfer whose name, and perhaps way, is encrypted
+	broken   bool      // its packets say that it failed
+	moved    int64     // bytes as this witness counts them, -1 = not known
+	up, down int64     // bytes of the client and of the server, encrypted
 }
 
 // look makes the face of the cluster.
 func (c *cluster) look() face {
-	var f face
+	f := face{moved: -1}
 	for i := range c.evidence {
 		e := &c.evidence[i]
 		if r := roleOf(e.Witness); r > f.role {
@@ -68,6 +72,10 @@ func (c *cluster) look() face {
 	}
 	for i := range c.evidence {
 		e := &c.evidence[i]
+		if e.Kind == tallyman.KindRenamed {
+			f.base, f.name = lastOf(e.Path), strings.TrimLeft(e.Path, "/")
+			continue
+		}
 		known(&f.host, e.Host)
 		if f.family == "" {
 			f.family = family(e.Proto)
@@ -103,8 +111,10 @@ func (c *cluster) look() face {
 		}
 		if roleOf(e.Witness) == f.role {
 			f.times(e)
+			f.moved = max(f.moved, e.Moved)
 		}
 	}
+	f.dark = f.role == wireRole && f.family == "ftp" && f.base == ""
 	if f.at.IsZero() {
 		f.at, f.ending = f.until, true
 	}
@@ -125,10 +135,14 @@ func (f *face) times(e *tallyman.Evidence) {
 	}
 	if e.Witness == "wire" && ends(e) {
 		var d struct {
-			Requests int `json:"requests"`
+			Requests int   `json:"requests"`
+			Up       int64 `json:"wire_bytes_up"`
+			Down     int64 `json:"wire_bytes_down"`
 		}
 		if json.Unmarshal([]byte(e.Details), &d) == nil { // a witness without details asked once
-			f.requests = max(f.requests, d.Requests)
+			v, _ := ruling(e)
+			f.broken = v.Outcome() == "failure"
+			f.requests, f.up, f.down = max(f.requests, d.Requests), d.Up, d.Down
 		}
 	}
 }

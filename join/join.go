@@ -60,14 +60,17 @@ type Join struct {
 	lanes    map[lane][]*cluster // those that may belong together
 	stale    map[lane]struct{}   // lanes on which something changed
 	wired    bool                // packets were seen
+	dark     bool                // packets that name nothing were seen
 	names    int                 // renames and deletes, of which there are no records yet
+	handles  map[handle]*cluster // uploads under a temporary name
+	renames  map[handle]tallyman.Evidence
 }
 
 // New returns an empty Join.
 func New(cfg Config) *Join {
 	return &Join{
 		cfg: cfg, clusters: map[key]*cluster{}, deeds: map[deed]*cluster{}, clients: map[client]*search{}, open: map[*cluster]struct{}{},
-		lanes: map[lane][]*cluster{}, stale: map[lane]struct{}{},
+		lanes: map[lane][]*cluster{}, stale: map[lane]struct{}{}, handles: map[handle]*cluster{}, renames: map[handle]tallyman.Evidence{},
 	}
 }
 
@@ -79,7 +82,7 @@ func (j *Join) Add(e tallyman.Evidence) {
 		return
 	}
 	if e.Kind == tallyman.KindRenamed || e.Kind == tallyman.KindDeleted {
-		j.names++
+		j.rename(&e)
 		return
 	}
 	if e.Kind.Alone() {
@@ -98,6 +101,12 @@ func (j *Join) Add(e tallyman.Evidence) {
 
 // place puts the evidence into its cluster and reports whether it says anything new.
 func (j *Join) place(e tallyman.Evidence) (c *cluster, isNew bool) {
+	if h := (handle{e.Host, e.File}); e.Kind == tallyman.KindRenamed && j.handles[h] != nil { // of a former run
+		c = j.handles[h]
+		isNew = c.add(e)
+		j.file(c)
+		return c, isNew
+	}
 	k, both, d, one := keysOf(&e)
 	if both {
 		c = j.clusters[k]
@@ -128,6 +137,7 @@ func (j *Join) place(e tallyman.Evidence) (c *cluster, isNew bool) {
 	if e.Witness != "server" || j.wired || c.lanes != nil {
 		j.file(c)
 	}
+	j.hold(c, &e)
 	return c, true
 }
 
@@ -286,6 +296,7 @@ func (j *Join) unite(a, b *cluster) *cluster {
 		j.deeds[d] = a
 	}
 	b.keys, b.deeds = nil, nil
+	j.inherit(a, b)
 	delete(j.open, b)
 	j.searchDrop(b)
 	j.unfile(b)
@@ -374,6 +385,9 @@ func (j *Join) release(c *cluster) {
 			}
 		}
 	}
+	if j.handles[c.handle] == c {
+		delete(j.handles, c.handle)
+	}
 	delete(j.open, c)
 	c.keys, c.deeds, c.lanes, c.released, c.ended = nil, nil, nil, true, true
 }
@@ -434,8 +448,8 @@ func (j *Join) Running() []*tallyman.Transfer {
 			continue
 		}
 		t := c.transfer()
-		if member && t.Judgement.Verdict != tallyman.Active {
-			continue // a file is still open, and the end is known all the same
+		if v := t.Judgement.Verdict; member && v != tallyman.Active || v == tallyman.Failed {
+			continue // a file is still open, or packets are waited for, and the end is known all the same
 		}
 		done[c] = true
 		t.ID, t.Rev = c.id, c.rev

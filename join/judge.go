@@ -42,10 +42,16 @@ func (c *cluster) judge() *tallyman.Transfer {
 			details = e.Details
 		}
 		known(&t.Host, e.Host)
-		known(&t.Proto, e.Proto)
+		if known(&t.Proto, e.Proto); t.Proto == "ftp" && e.Proto == "ftps" {
+			t.Proto = e.Proto // a log does not say so
+		}
 		known(&t.User, e.User)
 		known(&t.Login, e.Session)
 		known(&t.Name, e.Name)
+		if e.Kind == tallyman.KindRenamed {
+			t.Path = e.Path
+			continue
+		}
 		if t.Path == "" || strings.HasPrefix(e.Path, "/") && e.Witness == "files" && !strings.HasPrefix(t.Path, "/") {
 			t.Path = e.Path
 		}
@@ -92,11 +98,14 @@ func (c *cluster) verdict(t *tallyman.Transfer) {
 	chief := c.chief()
 	j := &t.Judgement
 	switch {
-	case chief != nil && proves(chief):
+	case chief != nil && proves(chief): // also of what is encrypted, if nobody else knows how it ended
 		j.Verdict, j.Reason = ruling(chief)
 		c.refine(t, chief)
 	case c.mute && chief != nil && chief.Witness == "files":
 		j.Verdict, j.Reason = tallyman.Failed, tallyman.ClientGone
+	case c.abandoned():
+		chief = c.said(tallyman.KindProgress, "wire")
+		j.Verdict, j.Reason = ruling(chief)
 	case c.lost:
 		j.Verdict, j.Reason = tallyman.Unproven, tallyman.InGap
 		t.End = c.last()
@@ -141,7 +150,7 @@ func (c *cluster) chief() *tallyman.Evidence {
 		if v, _ := ruling(e); v.Outcome() != "unknown" {
 			w += 10
 		}
-		if proves(e) {
+		if proves(e) && !unreadable(e) {
 			w += 100
 		}
 		return w
@@ -252,6 +261,12 @@ func content(t *tallyman.Transfer, alone tallyman.Verdict) tallyman.Content {
 	switch alone {
 	case tallyman.Active, tallyman.Refused, tallyman.Probe:
 		return tallyman.NoContent
+	default:
+	}
+	if strings.Contains(t.Details, `"encrypted":true`) && t.Digest == "" {
+		return tallyman.Encrypted
+	}
+	switch alone {
 	case tallyman.Complete, tallyman.Contradicted:
 		return beheld(t)
 	default:

@@ -23,10 +23,11 @@ type lane struct {
 	pid  int32
 	way  string
 	base string
+	dark bool // what may belong to packets that name nothing
 }
 
-// lanesOf are the lanes on which a cluster is looked for.
-func (f *face) lanesOf() []lane {
+// lanesOf are the lanes on which a cluster is looked for. dark says that there are packets that name nothing.
+func (f *face) lanesOf(dark bool) []lane {
 	if f.role == noRole {
 		return nil
 	}
@@ -43,6 +44,9 @@ func (f *face) lanesOf() []lane {
 	if f.role < serverRole && f.way != "" && f.base != "" {
 		out = append(out, lane{host: f.host, way: f.way, base: f.base})
 	}
+	if dark && (f.dark || (f.role == logRole || f.role == filesRole) && (f.family == "ftp" || f.family == "")) {
+		out = append(out, lane{host: f.host, dark: true})
+	}
 	return out
 }
 
@@ -55,9 +59,15 @@ func (j *Join) file(c *cluster) {
 			j.file(k)
 		}
 	}
+	if c.face.dark && !j.dark {
+		j.dark = true
+		for _, k := range j.deeds {
+			j.file(k)
+		}
+	}
 	var want []lane
 	if c.face.foreign() || j.wired || c.face.logger != 0 {
-		want = c.face.lanesOf()
+		want = c.face.lanesOf(j.dark)
 	}
 	for _, l := range c.lanes {
 		if !slices.Contains(want, l) {

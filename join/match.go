@@ -27,12 +27,14 @@ func (j *Join) rematch() {
 	for turn := 0; len(j.stale) > 0 && turn < turns; turn++ {
 		named := turn%2 == 1 // a process says more than a name
 		for l := range j.stale {
-			if (l.base != "") != named {
+			if (l.base != "" || l.dark) != named {
 				continue
 			}
 			in := j.lanes[l]
 			delete(j.stale, l)
 			switch {
+			case l.dark:
+				j.matchDark(in)
 			case l.peer.IsValid():
 				j.matchPorts(in)
 			case l.pid != 0:
@@ -196,17 +198,23 @@ func (j *Join) matchNames(in []*cluster) {
 	up := map[*cluster]*cluster{}
 	lines := slices.DeleteFunc(of(in, logRole), func(l *cluster) bool { return l.byProcess })
 	packets := of(in, wireRole)
-	unsaid := byClient(slices.DeleteFunc(slices.Clone(packets), hasLine))
-	for ip, said := range byClient(lines) {
-		matchLines(said, unsaid[ip], up)
+	quiet := slices.DeleteFunc(slices.Clone(packets), hasLine)
+	unsaid, said := byClient(quiet), byClient(lines)
+	for ip, of := range said {
+		if ip.IsValid() {
+			matchLines(of, unsaid[ip], up)
+		}
 	}
-	for _, l := range lines { // a request that was sent again is logged again
+	matchLines(said[netip.Addr{}], quiet, up) // a server that asks the DNS writes a name for its client
+	for _, l := range lines {                 // a request that was sent again is logged again
 		if up[l] == nil && !l.face.ending {
 			up[l] = repeated(l, packets)
 		}
 	}
 	for _, l := range lines {
-		j.bearOut(l, up[l], false)
+		if up[l] != nil || !l.inDark() {
+			j.bearOut(l, up[l], false)
+		}
 	}
 	byName := slices.DeleteFunc(of(in, filesRole), func(f *cluster) bool { return f.byProcess })
 	files := slices.Clone(byName)
@@ -221,10 +229,12 @@ func (j *Join) matchNames(in []*cluster) {
 		if up[f] == nil {
 			up[f] = repeated(f, packets)
 		}
-		j.bearOut(f, up[f], false)
+		if up[f] != nil || !f.inDark() {
+			j.bearOut(f, up[f], false)
+		}
 		return up[f] != nil
 	})
-	alone := slices.DeleteFunc(slices.Clone(lines), func(l *cluster) bool { return l.up != nil || hasFiles(l) })
+	alone := slices.DeleteFunc(slices.Clone(lines), func(l *cluster) bool { return l.up != nil && !l.inDark() || hasFiles(l) })
 	pairs := pairUp(slices.Clone(files), slices.DeleteFunc(slices.Clone(alone), ending), begin, func(f, l *cluster) (time.Duration, bool) {
 		return apartBy(f.face.at, l.face.at, tolerance)
 	})
@@ -405,7 +415,7 @@ func (j *Join) bearOut(c, to *cluster, byProcess bool) {
 func (j *Join) restale(c *cluster) {
 	for ; c != nil; c = c.up {
 		for _, l := range c.lanes {
-			if l.base != "" {
+			if l.base != "" || l.dark {
 				j.stale[l] = struct{}{}
 			}
 		}

@@ -11,7 +11,35 @@ import (
 
 // watched reports whether a witness who could prove the end watches, and it has not come.
 func (c *cluster) watched() bool {
+	return c.proven() && !slices.ContainsFunc(c.evidence, func(e tallyman.Evidence) bool { return proves(&e) && ends(&e) })
+}
+
+// proven reports whether a witness who could prove the end watches.
+func (c *cluster) proven() bool {
 	return slices.ContainsFunc(c.evidence, func(e tallyman.Evidence) bool { return proves(&e) })
+}
+
+// unreadable reports whether packets say no more than that something encrypted has ended.
+func unreadable(e *tallyman.Evidence) bool {
+	return e.Witness == "wire" && e.Reason == tallyman.ClosedUnproven
+}
+
+// abandoned reports whether the packets of a client have stopped in the middle, and its server has let go of it: by its log, or because it closed the file.
+// Each alone is no end. Who is silent may come back, and a server that ends well tells its client so.
+func (c *cluster) abandoned() bool {
+	if !c.watched() {
+		return false
+	}
+	silent, let := false, false
+	for i := range c.evidence {
+		switch e := &c.evidence[i]; {
+		case e.Witness == "wire":
+			silent = e.Kind == tallyman.KindProgress && e.Reason == tallyman.ClientSilent
+		case ends(e):
+			let = true
+		}
+	}
+	return silent && let
 }
 
 // claimed is the verdict on a transfer of which nobody says how it ended: it runs as long as a file is open. Of a log that writes down requests
@@ -28,7 +56,7 @@ func (c *cluster) claimed() (tallyman.Verdict, tallyman.Reason) {
 func (c *cluster) believed(t *tallyman.Transfer, claim *tallyman.Evidence) (tallyman.Verdict, tallyman.Reason) {
 	size := c.sizeAtClose()
 	switch {
-	case size < 0:
+	case size < 0 && !c.proven():
 		return tallyman.Unproven, tallyman.LogOnly
 	case t.Proto != "sftp" || claim.Reason != tallyman.ClosedWell || assumed(claim) || claim.Moved < 0:
 		return tallyman.Unproven, tallyman.ClosedUnproven

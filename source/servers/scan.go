@@ -178,6 +178,7 @@ func (s *Scanner) server(st proc.Stat, program string) (found []Server, again bo
 		return nil, true
 	}
 	if len(v.Listens) > 0 && !slices.ContainsFunc(v.Listens, func(a netip.AddrPort) bool { return a.Port() == v.Port }) {
+		v.Doubts = append(v.Doubts, fmt.Sprintf("it listens on %d and not on %d: it was told what cannot be seen, and its folders and logs may be others", v.Listens[0].Port(), v.Port))
 		v.Port = v.Listens[0].Port()
 	}
 	s.places(v)
@@ -271,7 +272,7 @@ func (s *Scanner) places(v *Server) {
 		if l.Path == "" {
 			v.Syslog = true
 		} else if here, ok := reach(filepath.Clean(l.Path)); ok {
-			v.Files = append(v.Files, daemon.Log{Path: here, Format: l.Format})
+			v.Files = append(v.Files, daemon.Log{Path: here, Format: l.Format, Again: l.Again})
 		} else {
 			v.Doubts = append(v.Doubts, "its log "+l.Path+" is in a container and cannot be reached from here")
 		}

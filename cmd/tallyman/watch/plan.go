@@ -43,6 +43,9 @@ func planFor(found []servers.Server, paths []string, journal bool, syslogs []log
 			}
 		}
 		for _, l := range s.Files {
+			if l.Again && !s.Apart.Files && (journal || len(syslogs) > 0) {
+				continue // each transfer would be told twice
+			}
 			p.log(logs.File{Path: l.Path, Format: l.Format})
 		}
 		syslog = syslog || s.Syslog

@@ -35,6 +35,23 @@ func TestWithoutServersOnlyPacketsAreWatched(t *testing.T) {
 	}
 }
 
+// A log that repeats what the journal has would make two records of each transfer.
+func TestWhatTheJournalHasIsNotReadAgain(t *testing.T) {
+	pure := server("pure-ftpd", "ftp", 21, "/srv/ftp")
+	pure.Files = []daemon.Log{{Path: "/var/log/transfer.log", Format: "pure-ftpd-clf", Again: true}}
+	f := func(journal bool, syslogs []logs.File, apart bool, want string) {
+		t.Helper()
+		pure.Apart.Files = apart
+		if p := planFor([]servers.Server{pure}, nil, journal, syslogs); p.forLogs() != want {
+			t.Errorf("logs: %s, not %s", p.forLogs(), want)
+		}
+	}
+	f(true, nil, false, "journal")
+	f(false, []logs.File{{Path: "/var/log/syslog", Format: "syslog"}}, false, `"/var/log/syslog" syslog`)
+	f(false, nil, false, `"/var/log/transfer.log" pure-ftpd-clf`)
+	f(true, nil, true, "\"/var/log/transfer.log\" pure-ftpd-clf\njournal")
+}
+
 func TestWithoutAJournalTheFilesOfSyslogAreRead(t *testing.T) {
 	p := planFor([]servers.Server{server("in.tftpd", "tftp", 69)}, nil, false, []logs.File{{Path: "/var/log/syslog", Format: "syslog"}})
 	if got := p.forLogs(); got != `"/var/log/syslog" syslog` {

@@ -152,7 +152,7 @@ func (x extended) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, 
 	}
 	facts = append(facts, unconfirmed(&v)...)
 	if v.Kind == tallyman.KindClosed && status == "cancelled" {
-		v.Reason = tallyman.ClientAbort // or the control connection went first
+		v.Reason = tallyman.ClientGone // or it said ABOR: ProFTPD writes the same for both
 		facts = append(facts, isAssumed())
 	}
 	if !v.Op.MovesContent() {

@@ -145,7 +145,7 @@ localhost UNKNOWN lu [27/Nov/2026:00:55:21 +0000] "RETR up a.bin" 426 65536
 [27/Nov/2026:00:55:19 +0000] 192.0.2.1 lu "APPE up a.bin" 451 - - f=- why=in: Append/Restart not permitted, try again st=failed type=binary ms=-
 = refusal ftp op=append peer=192.0.2.1:0 user=lu name="up a.bin" reason=io-error details={"code":451,"status":"failed"}
 [27/Nov/2026:00:55:21 +0000] 192.0.2.1 lu "STOR killed" 426 0 0.000 f=/srv/killed why=aborted st=cancelled type=binary ms=0
-= closed ftp op=put peer=192.0.2.1:0 user=lu name="killed" path="/srv/killed" moved=0 reason=client-abort details={"assumed":true,"code":426,"status":"cancelled"}
+= closed ftp op=put peer=192.0.2.1:0 user=lu name="killed" path="/srv/killed" moved=0 reason=client-gone details={"assumed":true,"code":426,"status":"cancelled"}
 [27/Nov/2026:00:55:21 +0000] 192.0.2.1 lu "RETR up a.bin" 426 65536 0.001 f=/srv/up a.bin why=Data connection closed st=failed type=binary ms=1
 = closed ftp op=get peer=192.0.2.1:0 user=lu name="up a.bin" path="/srv/up a.bin" moved=65536 reason=client-gone details={"code":426,"status":"failed"}
 [27/Nov/2026:00:55:21 +0000] 192.0.2.1 lu "RETR no" 550 - - f=/srv/no why=No such file or directory st=failed type=binary ms=-

@@ -33,7 +33,7 @@ func atftpd(args []string, _ Look) *Setup {
 	case !own:
 		s.Logs = []Log{{Format: "atftpd"}}
 	case strings.HasPrefix(log, "/") && log != "/dev/null" && log != "/dev/stdout":
-		s.Logs = []Log{{log, "atftpd"}}
+		s.Logs = []Log{{Path: log, Format: "atftpd"}}
 	}
 	for _, r := range rest {
 		if strings.HasPrefix(r, "/") {

@@ -168,10 +168,11 @@ func TestPureFtpdIsReadFromWhereItsOptionsAre(t *testing.T) {
 	}
 	s := read(t, d, "pure-ftpd (SERVER)")
 	same(t, "roots", s.Roots, []string{"/home/ann", "/home/bob", "/srv/vic"})
-	same(t, "logs", s.Logs, []daemon.Log{{Format: "pure-ftpd"}, {Path: "/var/log/pure-ftpd/transfer.log", Format: "pure-ftpd-clf"}})
+	same(t, "logs", s.Logs, []daemon.Log{{Format: "pure-ftpd"}, {Path: "/var/log/pure-ftpd/transfer.log", Format: "pure-ftpd-clf", Again: true}})
 	same(t, "tls", s.TLS, true)
 	s = read(t, disk{"/etc/passwd": passwd}, "pure-ftpd -S 127.0.0.1,2121 -O w3c:/w.log -E -B")
-	same(t, "roots", s.Roots, []string{"/srv/ftp"})
+	same(t, "roots", s.Roots, []string{"/home/ann", "/home/bob"}) // -E: no anonymous
+	same(t, "roots", read(t, disk{"/etc/passwd": passwd}, "pure-ftpd -e -I 5 -J HIGH -H").Roots, []string{"/srv/ftp"})
 	if s.Port != 2121 || s.Logs[1].Format != "pure-ftpd-w3c" {
 		t.Errorf("%+v", s)
 	}

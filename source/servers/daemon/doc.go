@@ -22,6 +22,7 @@ type Look struct {
 type Log struct {
 	Path   string // "" = syslog
 	Format string // a name of source/logs/format; "" = to be found out
+	Again  bool   // it repeats what the server writes to syslog
 }
 
 // Tells is what the lines of a server can say, with its present configuration.

@@ -26,15 +26,15 @@ func proftpd(args []string, look Look) *Setup {
 		s.Roots = append(s.Roots, homes(look)...)
 	}
 	if p.extended != "" {
-		s.Logs = append(s.Logs, Log{p.extended, "proftpd-extended"})
+		s.Logs = append(s.Logs, Log{Path: p.extended, Format: "proftpd-extended"})
 	} else if p.transfer != "none" {
-		s.Logs = append(s.Logs, Log{p.transfer, "xferlog"})
+		s.Logs = append(s.Logs, Log{Path: p.transfer, Format: "xferlog"})
 	}
 	switch {
 	case p.system == "":
 		s.Logs = append(s.Logs, Log{Format: "proftpd"})
 	case p.system != "none":
-		s.Logs = append(s.Logs, Log{p.system, "proftpd"})
+		s.Logs = append(s.Logs, Log{Path: p.system, Format: "proftpd"})
 	}
 	s.Tells = Tells{Requests: p.extended != "", Refusals: p.extended != "", Ends: p.extended != "" || p.transfer != "none"}
 	if p.extended == "" {

@@ -7,10 +7,11 @@ import (
 
 // pureOptions are those of pure-ftpd(8), version 1.0.50, with a value, and the few that matter here.
 var pureOptions = grammar{
-	short: "0146a:Abc:C:dDeEf:F:g:GhHiIj k:Kl:L:m:Mn:NoO:p:P:q:Q:rRsS:t:T:u:U:v:V:wWxXy:Y:zZ2:3:",
+	short: "0146a:Abc:C:dDeEf:F:g:GhHiI:jJ:k:Kl:L:m:Mn:NoO:p:P:q:Q:rRsS:t:T:u:U:V:wWxXy:Y:zZ2:3:8:9:B",
 	long: map[string]string{
-		"altlog=": "O", "bind=": "S", "anonymousonly": "E", "noanonymous": "e", "login=": "l", "tls=": "Y", "daemonize": "B", "chrooteveryone": "A",
+		"altlog=": "O", "bind=": "S", "anonymousonly": "e", "noanonymous": "E", "login=": "l", "tls=": "Y", "daemonize": "B", "chrooteveryone": "A",
 		"pidfile=": "g", "syslogfacility=": "f", "maxclientsnumber=": "c", "verboselog": "d", "minuid=": "u",
+		"maxidletime=": "I", "maxclientsperip=": "C", "certfile=": "2", "tlsciphersuite=": "J", "passiveportrange=": "p", "umask=": "U", "userbandwidth=": "T",
 	},
 }
 
@@ -35,8 +36,8 @@ func pureFTPd(args []string, look Look) *Setup {
 	if v, ok := value(options, "Y"); ok && v != "0" {
 		s.TLS = true
 	}
-	_, anonymousOnly := value(options, "E")
-	_, noAnonymous := value(options, "e")
+	_, anonymousOnly := value(options, "e")
+	_, noAnonymous := value(options, "E")
 	if !noAnonymous {
 		s.Roots = append(s.Roots, homeOf(look, "ftp"))
 	}
@@ -48,7 +49,7 @@ func pureFTPd(args []string, look Look) *Setup {
 	if alt, ok := value(options, "O"); ok {
 		format, file, _ := strings.Cut(alt, ":")
 		if name := map[string]string{"clf": "pure-ftpd-clf", "w3c": "pure-ftpd-w3c", "stats": "pure-ftpd-stats", "xferlog": "xferlog"}[format]; name != "" && path.IsAbs(file) {
-			s.Logs = append(s.Logs, Log{file, name})
+			s.Logs = append(s.Logs, Log{Path: file, Format: name, Again: true})
 		}
 	}
 	s.Tells = Tells{Ends: true}
@@ -79,7 +80,7 @@ func pureSaved(s *Setup, look Look) (out []option) {
 
 // pureFile reads lines of a configuration file: a name and a value.
 func pureFile(text string) (out []option) {
-	letters := map[string]string{"altlog": "O", "bind": "S", "tls": "Y", "anonymousonly": "E", "noanonymous": "e"}
+	letters := map[string]string{"altlog": "O", "bind": "S", "tls": "Y", "anonymousonly": "e", "noanonymous": "E"}
 	lines(text, func(line string) {
 		f := strings.Fields(line)
 		letter := letters[strings.ToLower(f[0])]

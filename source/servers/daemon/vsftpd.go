@@ -78,10 +78,10 @@ func (s *Setup) vsftpdLogs(set map[string]string, on func(string) bool) {
 	if own && on("syslog_enable") {
 		s.Logs = append(s.Logs, Log{Format: "vsftpd"})
 	} else if own {
-		s.Logs = append(s.Logs, Log{set["vsftpd_log_file"], "vsftpd"})
+		s.Logs = append(s.Logs, Log{Path: set["vsftpd_log_file"], Format: "vsftpd"})
 	}
 	if !own { // with both, the other one says the same once more
-		s.Logs = append(s.Logs, Log{set["xferlog_file"], "xferlog"})
+		s.Logs = append(s.Logs, Log{Path: set["xferlog_file"], Format: "xferlog"})
 	}
 	protocol := own && on("log_ftp_protocol")
 	s.Tells = Tells{Requests: protocol, Refusals: protocol, Ends: true}

@@ -98,7 +98,10 @@ func (c *conn) stranger() bool {
 // sender returns which side sends in the direction of the operation.
 func (c *conn) sender(op tallyman.Op) int {
 	fromClient := op == tallyman.OpPut || op == tallyman.OpAppend
-	clientOpened := c.endpoint == nil || !c.endpoint.active
+	clientOpened := c.endpoint != nil && !c.endpoint.active
+	if s := c.session; c.endpoint == nil { // what was announced is not known: on one machine the client opens
+		clientOpened = c.opener.Addr() != s.self.Addr() || s.peer.Addr() == s.self.Addr()
+	}
 	if fromClient == clientOpened {
 		return 0
 	}
@@ -122,7 +125,7 @@ func (c *conn) packet(t *Table, p *frame.Packet, from int) {
 		c.resetBy = from + 1
 	}
 	c.settle(t, p.Time)
-	if c.transfer != nil {
+	if c.transfer != nil && from == c.sender(tallyman.OpPut) { // the client sends, or acknowledges
 		c.transfer.tellProgress(t, p.Time)
 	}
 }

@@ -1,6 +1,7 @@
 package ftp
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -53,6 +54,12 @@ func (s *session) number() uint64 {
 func (x *transfer) sign(t *Table, kind tallyman.Kind, at time.Time) tallyman.Evidence {
 	e := x.session.sign(t, kind, at)
 	e.Began, e.Op, e.Name, e.Expected = x.began, x.op, x.name, x.expected
+	if x.apart {
+		e.Peer, e.Session = x.conn.opener, ""
+		if x.conn.sender(tallyman.OpPut) == 1 {
+			e.Peer = x.conn.listener
+		}
+	}
 	return e
 }
 
@@ -168,7 +175,7 @@ func (x *transfer) details() string {
 	if c != nil {
 		d.Number("data_packets", c.packets)
 	}
-	d.Flag("encrypted", x.hidden)
+	d.Flag("encrypted", x.hidden || c != nil && (c.side[0].tls || c.side[1].tls))
 	if c != nil {
 		h := &c.half[c.sender(x.op)]
 		d.Time("first_packet", c.began)
@@ -207,7 +214,7 @@ func (x *transfer) details() string {
 // raw says which packets prove it.
 func (x *transfer) raw() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s%s", at(x.number), x.verb)
+	fmt.Fprintf(&b, "%s%s", at(x.number), cmp.Or(x.verb, "behind TLS"))
 	if c := x.conn; c != nil {
 		fmt.Fprintf(&b, "; %sdata %s>%s", at(c.finNumber), c.opener, c.listener)
 		if c.half[c.sender(x.op)].Fin {

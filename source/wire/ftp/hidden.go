@@ -2,6 +2,8 @@ package ftp
 
 import (
 	"net/netip"
+	"slices"
+	"time"
 
 	"tallyman"
 	"tallyman/source/wire/frame"
@@ -19,9 +21,9 @@ func (t *Table) hiddenData(p *frame.Packet) bool {
 	if !p.Has(frame.SYN) || p.Has(frame.ACK) || p.Dst.Port() < 1024 {
 		return false
 	}
-	s := t.lately(p, p.Src.Addr(), p.Dst.Addr())
+	s, sure := t.lately(p, p.Src.Addr(), p.Dst.Addr())
 	if s == nil {
-		s = t.lately(p, p.Dst.Addr(), p.Src.Addr())
+		s, sure = t.lately(p, p.Dst.Addr(), p.Src.Addr())
 	}
 	if s == nil {
 		return false
@@ -29,21 +31,41 @@ func (t *Table) hiddenData(p *frame.Packet) bool {
 	c := t.connect(pair{p.Src, p.Dst}, s, p)
 	c.hidden = true
 	s.room(t)
-	x := &transfer{session: s, began: s.moment(p.Time), number: p.Number, expected: -1, hidden: true, conn: c}
+	x := &transfer{session: s, began: s.moment(p.Time), number: p.Number, expected: -1, hidden: true, apart: !sure, conn: c}
 	c.transfer = x
 	s.transfers = append(s.transfers, x)
 	c.packet(t, p, 0)
 	return true
 }
 
-// lately is the session between two hosts whose server spoke last: of several at once the data connection is taken for that one's.
-func (t *Table) lately(p *frame.Packet, client, server netip.Addr) (last *session) {
+// lately is the session between two hosts whose server spoke last. It is not sure when the server of another one that has no data connection spoke about
+// then.
+func (t *Table) lately(p *frame.Packet, client, server netip.Addr) (last *session, sure bool) {
+	var before time.Time
 	for _, s := range t.hidden[[2]netip.Addr{client, server}] {
-		if s.tls && p.Time.Sub(s.spoke) < nearby && (last == nil || s.spoke.After(last.spoke)) {
+		switch {
+		case !s.tls || p.Time.Sub(s.spoke) >= nearby || s.carrying():
+		case last == nil:
 			last = s
+		case s.spoke.After(last.spoke):
+			before, last = last.spoke, s
+		case s.spoke.After(before):
+			before = s.spoke
 		}
 	}
-	return last
+	return last, last != nil && last.spoke.Sub(before) >= aboutThen
+}
+
+// settleApart ends a transfer of which the dialogue is not known.
+func (x *transfer) settleApart(t *Table, now time.Time) {
+	if x.conn.finished(x.conn.sender(x.op)) {
+		x.close(t, now, tallyman.ClosedUnproven, "several sessions of this client were open: to which the data belongs is not known")
+	}
+}
+
+// carrying reports whether a data connection of the session is not over: there is one at a time.
+func (s *session) carrying() bool {
+	return slices.ContainsFunc(s.transfers, func(x *transfer) bool { return x.hidden && !x.apart && !x.conn.finished(0) && !x.conn.finished(1) })
 }
 
 // loads are the bytes that client and server sent, with all that TLS adds.

@@ -41,6 +41,18 @@ func TestBehindTLSNothingIsClaimed(t *testing.T) {
 	k.ends("put closed reply-unacknowledged -1")
 }
 
+func TestTheServerMayOpenADataConnectionBehindTLS(t *testing.T) {
+	k := newTalk(t)
+	c := second(k)
+	c.acks(0)
+	c.says(1, "200 PORT").acks(0)
+	d := k.open("10.0.0.1:20", "10.0.0.7:4000")
+	d.says(1, hello).says(0, hello).says(1, secret).acks(0).fin(1).fin(0).acks(1)
+	c.says(1, "226 x").acks(0).says(0, "QUIT")
+	k.ends("put closed closed-unproven -1")
+	k.details(`"wire_bytes_up":20013`, `"wire_bytes_down":10`)
+}
+
 func TestAClientThatDiedBehindTLSIsLost(t *testing.T) {
 	k, c := up(t)
 	c.fin(0).says(1, "xxxxx").reset(0)
@@ -67,11 +79,17 @@ func TestWordsBeforeTheLastByteAreNoReply(t *testing.T) {
 	k.ends("put closed control-lost -1")
 }
 
-func TestADataConnectionBelongsToTheSessionThatSpokeLast(t *testing.T) {
-	k, _, d := hush(t)
+// second is one more session of the client behind TLS.
+func second(k *talk) *line {
 	b := k.open("10.0.0.7:2001", server)
 	b.says(1, "220 hello\r\n")
 	b.ask("AUTH TLS", "234 go").says(0, hello).says(1, hello).says(0, "EPSV").says(1, "229 x")
+	return b
+}
+
+func TestADataConnectionBelongsToTheSessionWhoseServerSpoke(t *testing.T) {
+	k, c, d := hush(t)
+	b := second(k) // the first one has its data connection
 	e := k.open("10.0.0.7:3001", "10.0.0.1:5001")
 	e.says(0, hello).says(1, hello).says(1, secret).acks(0).fin(1).fin(0).acks(1)
 	b.says(1, "226 x").acks(0).says(0, "QUIT")
@@ -80,6 +98,8 @@ func TestADataConnectionBelongsToTheSessionThatSpokeLast(t *testing.T) {
 		t.Errorf("of %s", got)
 	}
 	d.says(0, secret).acks(1)
+	c.reset(0)
+	k.wait(3 * time.Second)
 	// One that comes long after anything was said is none of FTP.
 	k.wait(time.Minute)
 	before := len(k.got)
@@ -90,6 +110,29 @@ func TestADataConnectionBelongsToTheSessionThatSpokeLast(t *testing.T) {
 		if strings.Contains(e.Details, "8443") {
 			t.Errorf("%+v", e)
 		}
+	}
+}
+
+func TestDataThatMayBeOfTwoSessionsIsGivenToNone(t *testing.T) {
+	k := newTalk(t)
+	b := second(k)
+	c := k.open(client, server)
+	c.says(1, "220 hello\r\n")
+	c.ask("AUTH TLS", "234 go").says(0, hello).says(1, hello).says(0, "EPSV").says(1, "229 x")
+	d := k.open("10.0.0.7:3000", "10.0.0.1:5000")
+	d.says(0, hello).says(1, hello).says(0, secret).acks(1)
+	e := k.open("10.0.0.7:3001", "10.0.0.1:5001")
+	e.says(0, hello).says(1, hello).says(1, secret).acks(0)
+	b.reset(0) // whose upload that ends is not known
+	d.fin(0).fin(1).acks(0)
+	e.fin(1).fin(0).acks(1)
+	k.ends("put closed closed-unproven -1", "get closed closed-unproven -1")
+	if got := k.last().Peer.String(); got != "10.0.0.7:3001" {
+		t.Errorf("of %s", got)
+	}
+	c.says(0, "QUIT").fin(0).fin(1).acks(0)
+	if k.table.End(k.now); len(k.table.sessions) != 0 || len(k.table.hidden) != 0 {
+		t.Error("something is held")
 	}
 }
 
@@ -139,4 +182,24 @@ func TestSilenceIsToldAndEndsNothing(t *testing.T) {
 	// Nothing more for hours.
 	k, _, _ = busy(t)
 	k.wait(3 * time.Hour).ends("put closed client-silent 7")
+}
+
+func TestAborCutsAnUploadWhateverTheServerCallsIt(t *testing.T) {
+	// vsftpd looks at ABOR when the data has ended, and calls what came complete.
+	k, c, d := busy(t)
+	c.says(0, "ABOR\r\n")
+	d.fin(0).fin(1).acks(0)
+	c.says(1, "226 Transfer complete.\r\n").ask("QUIT", "225 No transfer to ABOR.")
+	k.ends("put closed client-abort 7")
+	// It says no more than that, and goes.
+	k, c, d = busy(t)
+	c.says(0, "ABOR\r\n")
+	d.reset(0)
+	c.fin(0).says(1, "226 Transfer complete.\r\n").reset(0)
+	k.ends("put closed client-abort 7")
+	// ABOR behind the last byte stops nothing.
+	k, c, d = busy(t)
+	d.fin(0).fin(1).acks(0)
+	c.says(0, "ABOR\r\n").says(1, "226 Transfer complete.\r\n").ask("QUIT", "225 No transfer to ABOR.")
+	k.ends("put closed reply-acknowledged 7")
 }

@@ -237,7 +237,7 @@ func (s *session) command(t *Table, line string) {
 		}
 	case verb == "ABOR":
 		for _, x := range s.transfers {
-			x.aborted = x.aborted || x.final == 0
+			x.abort()
 		}
 	case transferOp(verb) != tallyman.NoOp:
 		c.x = s.begin(t, verb, arg)

@@ -40,6 +40,7 @@ const (
 	dataAfter = 65 * time.Second // the data of a transfer that was answered may still come
 	quietFor  = 2 * time.Second  // a client that sent nothing for so long, and then does not even acknowledge, has vanished
 	muteFor   = 20 * time.Second // a client that sends nothing for so long in a transfer that runs is told of
+	aboutThen = time.Second      // servers that spoke within so long may both be meant
 	nearby    = 10 * time.Second // how long after the server's words a data connection of a hidden dialogue may come
 
 	dataPatience = 200 * time.Millisecond // a segment that was acknowledged already

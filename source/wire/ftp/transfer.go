@@ -40,10 +40,12 @@ type transfer struct {
 	lostBy    string
 	lostAt    time.Time
 	aborted   bool // ABOR was sent
+	cut       bool // before the end of what the client had to send
 	blurred   bool // a part of the dialogue was missed
 	twofold   bool // a part of the dialogue came in two versions
 	blind     bool // packets were lost
 	hidden    bool // its dialogue is encrypted: whether it was asked for, and what was answered, is not known
+	apart     bool // and to which of several sessions it belongs is not known either
 	mute      bool // it was told that the client says nothing
 	told      bool
 	ended     bool
@@ -149,6 +151,8 @@ func (x *transfer) settle(t *Table, now time.Time) {
 	s := x.session
 	switch {
 	case x.ended:
+	case x.apart:
+		x.settleApart(t, now)
 	case x.final >= 400 && x.unheard(x.finalAt) && now.Sub(x.finalAt) < lostAfter: // it may still acknowledge
 	case x.final >= 400 && !x.doubtful():
 		x.failed(t, now)
@@ -199,8 +203,17 @@ func (x *transfer) withoutData(t *Table, now time.Time) {
 	}
 }
 
+// abort notes that the client said ABOR. Of an upload that it has not sent to its end, what came is cut, whatever the server calls it.
+func (x *transfer) abort() {
+	if x.final != 0 {
+		return
+	}
+	x.aborted = true
+	x.cut = x.upload() && x.conn != nil && !x.conn.half[x.conn.sender(x.op)].FinSeen
+}
+
 func (x *transfer) saidAborted() bool {
-	return x.aborted && (x.conn == nil || strings.Contains(strings.ToLower(x.finalText), "abort"))
+	return x.aborted && (x.conn == nil || x.cut || !x.conn.half[x.conn.sender(x.op)].Confirmed() || strings.Contains(strings.ToLower(x.finalText), "abort"))
 }
 
 // withData ends a transfer of which the data connection has ended too.
@@ -212,7 +225,9 @@ func (x *transfer) withData(t *Table, now time.Time) {
 		x.close(t, now, tallyman.ClientAbort, x.finalText)
 	case x.endpoint != nil && x.endpoint.bounce && c.listener.Addr() != x.session.peer.Addr():
 		x.close(t, now, tallyman.Bounce, "the data connection went to "+c.listener.String())
-	case c.side[0].tls || c.side[1].tls || x.hidden:
+	case x.hidden:
+		x.close(t, x.finalAt, tallyman.ClosedUnproven, "the dialogue is encrypted")
+	case c.side[0].tls || c.side[1].tls:
 		x.close(t, now, tallyman.ClosedUnproven, "the data connection is encrypted")
 	case h.TwoEnds:
 		x.close(t, now, tallyman.InGap, "ambiguous: the data connection came with two ends")
@@ -247,6 +262,9 @@ func (x *transfer) moved() int64 {
 func (x *transfer) tick(t *Table, now time.Time) {
 	switch {
 	case x.ended:
+	case x.mutes(now):
+		x.tellMute(t, now)
+	case x.apart:
 	case x.acked && !x.lives && now.Sub(x.ackedAt) >= livesFor:
 		x.lives = true
 		x.settle(t, now)
@@ -254,8 +272,6 @@ func (x *transfer) tick(t *Table, now time.Time) {
 		x.settle(t, now)
 	case x.lostBy != "" && x.final == 0 && now.Sub(x.lostAt) >= lostAfter:
 		x.lost(t, "the "+x.lostBy+" closed the control connection before a final reply")
-	case x.running && x.final == 0 && x.lostBy == "" && !x.mute && now.Sub(x.heard()) >= muteFor:
-		x.tellMute(t, now)
 	case x.final != 0 && now.Sub(x.finalAt) >= dataAfter && (x.conn == nil || now.Sub(x.conn.last) >= dataAfter):
 		x.giveUp(t, now, "nothing more was seen")
 	}
@@ -265,7 +281,9 @@ func (x *transfer) tick(t *Table, now time.Time) {
 func (x *transfer) giveUp(t *Table, now time.Time, why string) {
 	switch {
 	case x.ended:
-	case x.lostBy != "":
+	case x.apart && !x.mute:
+		x.close(t, now, tallyman.InGap, why)
+	case x.lostBy != "" && !x.apart:
 		x.lost(t, "the "+x.lostBy+" closed the control connection")
 	case x.mute && !x.heard().After(x.progress):
 		x.close(t, x.heard(), tallyman.ClientSilent, why)
@@ -288,6 +306,9 @@ func (x *transfer) doubtful() bool { return x.blurred || x.twofold }
 // heard is when the client last sent a packet, on either connection.
 func (x *transfer) heard() time.Time {
 	at := x.session.heard
+	if x.apart {
+		at = time.Time{}
+	}
 	if c := x.conn; c != nil {
 		if of := c.heard[c.sender(tallyman.OpPut)]; of.After(at) {
 			at = of
@@ -299,8 +320,18 @@ func (x *transfer) heard() time.Time {
 // unheard reports whether the client had been silent at a time, and has not sent a packet since: whoever lives acknowledges what the server sends.
 func (x *transfer) unheard(at time.Time) bool { return at.Sub(x.heard()) >= quietFor }
 
-// lost ends a transfer whose control connection was lost. A server that closed it because it heard nothing of its client is not to blame.
+// mutes reports whether it is time to tell that the client says nothing.
+func (x *transfer) mutes(now time.Time) bool {
+	return x.running && (x.final == 0 || x.hidden) && (x.lostBy == "" || x.apart) && !x.mute && now.Sub(x.heard()) >= muteFor
+}
+
+// lost ends a transfer whose control connection was lost. A client that said ABOR before has said why. A server that closed it because it heard nothing of
+// its client is not to blame.
 func (x *transfer) lost(t *Table, why string) {
+	if x.saidAborted() {
+		x.close(t, x.lostAt, tallyman.ClientAbort, "")
+		return
+	}
 	if x.lostBy == "server" && x.unheard(x.lostAt) {
 		x.close(t, x.lostAt, tallyman.ClientSilent, "the server gave it up")
 		return
