@@ -111,6 +111,24 @@ func cases() []test {
 			},
 			run: (*rig).starts,
 		},
+		{
+			name: "ftp-watched", title: "Four FTP transfers at once, two each way, of 1 GiB each, on a vsftpd that is watched, and on one that is not", labels: []string{watched, unwatched},
+			metrics: []string{speed, total, cost, unjudged, gaps, rss},
+			bars:    []bar{{unjudged, watched, "", false, 0, ""}, {gaps, watched, "", false, 0, ""}, {speed, watched, unwatched, true, 0.8, "x"}},
+			run:     (*rig).watchedFTP,
+		},
+		{
+			name: "replay-offline", title: "A capture of one transfer: what became of it, with the hash of its content; the peer writes the content to memory and hashes nothing",
+			labels: offlineLabels(), metrics: []string{took, total, through, unseen}, bars: offlineBars(), run: (*rig).offline,
+		},
+		{
+			name: "log-lines", title: "Lines of other servers' logs made into evidence, on one processor, by format", labels: formats(), metrics: []string{lines, total, untold},
+			bars: linesBars(), run: (*rig).logLines,
+		},
+		{
+			name: "log-million", title: "Logs of six servers through tallyman replay, ever longer ones", labels: []string{tenth, half, whole}, metrics: []string{rss, took, total, lines},
+			bars: []bar{{rss, half, tenth, false, 1.2, "x"}, {rss, whole, half, false, 1.1, "x"}}, run: (*rig).logMillion,
+		},
 	}
 }
 
