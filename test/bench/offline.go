@@ -244,8 +244,8 @@ func (r *rig) exported(c *capture) (time.Duration, int64, error) {
 	return cpu, c.file - most, nil
 }
 
-// found is the exit code of a replay in which a rule found something.
-const found = 3
+// exitFound is the exit code of a replay in which a rule found something.
+const exitFound = 3
 
 // toEnd runs a program to its end.
 func (r *rig) toEnd(args []string, libraries string) (p *process, out string, cpu time.Duration, err error) {
@@ -259,7 +259,7 @@ func (r *rig) toEnd(args []string, libraries string) (p *process, out string, cp
 	case <-time.After(5 * time.Minute):
 		return nil, "", 0, fmt.Errorf("%s: it does not end", strings.Join(args, " "))
 	}
-	if code := p.cmd.ProcessState.ExitCode(); code != 0 && code != found {
+	if code := p.cmd.ProcessState.ExitCode(); code != 0 && code != exitFound {
 		return nil, "", 0, fmt.Errorf("%s: %s: %s", strings.Join(args, " "), p.cmd.ProcessState, p.complaint.String())
 	}
 	cpu, err = p.used()
