@@ -75,9 +75,11 @@ func NewAnalyzer(cfg Config, out func(tallyman.Evidence)) *Analyzer {
 		t.Hash, c.Hash = cfg.Hash, cfg.Hash
 	}
 	c.Host, c.Ports, c.Sessions, c.Live = cfg.Host, cfg.FTPPorts, cfg.Bounds.Sessions, cfg.Live
-	return &Analyzer{
+	a := &Analyzer{
 		cfg: cfg, out: out, frames: frame.NewDecoder(cfg.Bounds.Fragments), flows: flow.New(f, out), tftp: tftp.New(t, out), ftp: ftp.New(c, out),
 	}
+	a.frames.Follows = a.tftp.Follows
+	return a
 }
 
 // Frame is one captured frame.

@@ -85,6 +85,11 @@ func (t *Table) Open() int { return t.running }
 // Look has requests to these ports followed from here on; what runs is followed on.
 func (t *Table) Look(ports []uint16) { t.cfg.Ports = ports }
 
+// Follows reports whether a UDP packet with these ends may belong to a transfer; most do not.
+func (t *Table) Follows(src, dst netip.AddrPort) bool {
+	return slices.Contains(t.cfg.Ports, dst.Port()) || t.known(src.Port()) || t.known(dst.Port())
+}
+
 // Packet takes a UDP packet and reports whether it belongs to a transfer.
 func (t *Table) Packet(p *frame.Packet) bool {
 	if slices.Contains(t.cfg.Ports, p.Dst.Port()) && t.request(p) {
