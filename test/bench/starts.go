@@ -35,7 +35,7 @@ const (
 
 // The metrics of the witnesses.
 const (
-	share   = "CPU ms/s"
+	share   = "CPU ms of 80,000 packets"
 	total   = "CPU s"
 	pace    = "packets/s"
 	dropped = "packets dropped"
@@ -213,7 +213,7 @@ func (r *rig) watch(ns string, w *watcher) (sample, error) {
 	if err := p.stop(); err != nil {
 		return nil, err
 	}
-	s := sample{share: float64((after - before).Microseconds()) / 1000 / sent.Elapsed.Seconds(), total: (after - before).Seconds(), rss: float64(held) / (1 << 20)}
+	s := sample{share: float64((after - before).Microseconds()) / 1000 * rate / float64(sent.Packets), total: (after - before).Seconds(), rss: float64(held) / (1 << 20)}
 	s[pace] = float64(sent.Packets) / sent.Elapsed.Seconds()
 	if w.drops != nil {
 		m := w.drops.FindStringSubmatch(p.complaint.String())
