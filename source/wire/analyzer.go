@@ -3,6 +3,7 @@ package wire
 import (
 	"fmt"
 	"hash"
+	"net/netip"
 	"time"
 
 	"tallyman"
@@ -78,8 +79,16 @@ func NewAnalyzer(cfg Config, out func(tallyman.Evidence)) *Analyzer {
 	a := &Analyzer{
 		cfg: cfg, out: out, frames: frame.NewDecoder(cfg.Bounds.Fragments), flows: flow.New(f, out), tftp: tftp.New(t, out), ftp: ftp.New(c, out),
 	}
-	a.frames.Follows = a.tftp.Follows
+	a.frames.Follows = a.follows
 	return a
+}
+
+// follows reports whether a packet may be of a transfer; it may start a flow all the same.
+func (a *Analyzer) follows(k frame.Kind, src, dst netip.AddrPort) bool {
+	if k == frame.UDP {
+		return a.tftp.Follows(src, dst)
+	}
+	return a.ftp.Follows(src, dst)
 }
 
 // Frame is one captured frame.
