@@ -3,6 +3,7 @@ package wire
 import (
 	"fmt"
 	"hash"
+	"net/netip"
 	"time"
 
 	"tallyman"
@@ -20,6 +21,7 @@ type Config struct {
 	Stall     time.Duration // a TFTP transfer without progress for so long has failed
 	Flows     bool          // tell the starts of network sessions
 	SkipPorts []uint16      // of which no start is told
+	Seed      uint64        // by which flows are remembered: secret where packets are not of the past
 	Live      bool          // packets come from an interface that carries all of a transfer: what is absent is a gap
 	Hash      func() hash.Hash
 	Bounds    Bounds
@@ -36,7 +38,7 @@ type Ports struct {
 type Bounds struct {
 	Transfers int // TFTP transfers at once
 	Sessions  int // FTP control connections at once
-	Flows     int // network sessions, in each of two generations, of IPv4 and of IPv6 apart
+	Flows     int // directions of network sessions, of IPv4 and of IPv6 apart
 	Fragments frame.Limits
 }
 
@@ -68,15 +70,25 @@ func NewAnalyzer(cfg Config, out func(tallyman.Evidence)) *Analyzer {
 	t := tftp.Defaults()
 	t.Host, t.Ports, t.Stall, t.Transfers = cfg.Host, cfg.TFTPPorts, cfg.Stall, cfg.Bounds.Transfers
 	f := flow.Defaults()
-	f.Host, f.Flows, f.Skip, f.Quiet = cfg.Host, cfg.Bounds.Flows, cfg.SkipPorts, !cfg.Flows
+	f.Host, f.Flows, f.Skip, f.Quiet, f.Seed = cfg.Host, cfg.Bounds.Flows, cfg.SkipPorts, !cfg.Flows, cfg.Seed
 	c := ftp.Defaults()
 	if cfg.Hash != nil {
 		t.Hash, c.Hash = cfg.Hash, cfg.Hash
 	}
 	c.Host, c.Ports, c.Sessions, c.Live = cfg.Host, cfg.FTPPorts, cfg.Bounds.Sessions, cfg.Live
-	return &Analyzer{
+	a := &Analyzer{
 		cfg: cfg, out: out, frames: frame.NewDecoder(cfg.Bounds.Fragments), flows: flow.New(f, out), tftp: tftp.New(t, out), ftp: ftp.New(c, out),
 	}
+	a.frames.Follows = a.follows
+	return a
+}
+
+// follows reports whether a packet may be of a transfer; it may start a flow all the same.
+func (a *Analyzer) follows(k frame.Kind, src, dst netip.AddrPort) bool {
+	if k == frame.UDP {
+		return a.tftp.Follows(src, dst)
+	}
+	return a.ftp.Follows(src, dst)
 }
 
 // Frame is one captured frame.

@@ -204,3 +204,39 @@ func TestBeginIsAskedWithoutLosingTheFirstFrame(t *testing.T) {
 		t.Errorf("a capture without frames begins at %s", at)
 	}
 }
+
+// sealed is the frame with a checksum that is right, or wrong by change.
+func sealed(frame []byte, change uint16) []byte {
+	udp := frame[34:]
+	binary.BigEndian.PutUint16(udp[6:], 0)
+	sum := 17 + len(udp) // the pseudo header (RFC 768), and all words
+	for i, b := range frame[26:] {
+		sum += int(b) << (8 * (1 - i%2))
+	}
+	for sum > 0xffff {
+		sum = sum>>16 + sum&0xffff
+	}
+	binary.BigEndian.PutUint16(udp[6:], ^uint16(sum)+change)
+	return frame
+}
+
+func TestDamagedPacketsAreDroppedWhereTheyMatter(t *testing.T) {
+	a := NewAnalyzer(Defaults(), func(tallyman.Evidence) {})
+	damaged := func(want uint64, src, dst, payload string, change uint16) {
+		t.Helper()
+		b := sealed(datagram(src, dst, payload), change)
+		a.Packet(&Frame{Time: began, Link: 1, Data: b, Length: len(b)})
+		if got := a.Counts().Frames.Damaged; got != want {
+			t.Errorf("%d are damaged, want %d", got, want)
+		}
+	}
+	const client, server, tid = "10.0.0.7:2000", "10.0.0.1:69", "10.0.0.1:4000"
+	for range 9 { // who sends them right is believed to
+		damaged(0, client, server, "\x00\x01a\x00octet\x00", 0)
+	}
+	damaged(0, tid, client, "\x00\x03\x00\x01"+strings.Repeat("x", 512), 0)
+	damaged(1, tid, client, "\x00\x03\x00\x02end", 1)
+	damaged(2, client, tid, "\x00\x04\x00\x01", 9)
+	damaged(3, client, server, "\x00\x01b\x00octet\x00", 9)
+	damaged(3, "10.0.0.7:5000", "10.0.0.1:5001", "nobody follows this", 7)
+}

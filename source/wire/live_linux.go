@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"strings"
@@ -99,12 +100,19 @@ func (l *Live) Run(ctx context.Context, to tallyman.Recorder) error {
 	go pool.Run()
 	defer pool.Close()
 	cfg := l.cfg.Analyzer
-	cfg.Hash = pool.New
+	cfg.Hash, cfg.Seed = pool.New, rand.Uint64()
 	collect := func(e tallyman.Evidence) { l.batch = append(l.batch, e) }
 	who, drain, closing := l.processes()
 	defer closing()
 	var missed uint64 // dials, as far as told
-	a := NewAnalyzer(cfg, func(e tallyman.Evidence) { who.sign(e, collect) })
+	l.batch = make([]tallyman.Evidence, 0, mostBatch+mostBatch/4)
+	a := NewAnalyzer(cfg, func(e tallyman.Evidence) {
+		if e.Kind.Alone() { // of no process, and by far the most
+			l.batch = append(l.batch, e)
+			return
+		}
+		who.sign(e, collect)
+	})
 	if l.cfg.Ready != nil {
 		l.cfg.Ready()
 	}

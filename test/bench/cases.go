@@ -103,13 +103,31 @@ func cases() []test {
 			run:  (*rig).frozen,
 		},
 		{
-			name: "wire-starts", title: "Where sessions start, told at 80,000 packets/s; each with the same filter and a ring of 16 MiB", labels: []string{ring, tcpdump, tshark},
+			name: "wire-starts", title: "Where sessions start, told at 80,000 packets/s, of which 16,000 pass the filter; rings of 16 MiB", labels: []string{ring, tcpdump, tshark},
 			metrics: []string{share, total, pace, dropped, rss, starts, late},
 			bars: []bar{
 				{share, ring, tcpdump, false, 3, "x"}, {share, ring, tshark, false, 0.1, "x"}, {dropped, ring, "", false, 0, ""}, {starts, ring, "", false, 0, ""},
 				{rss, ring, "", false, 30, "MiB"}, {late, ring, "", false, 250, "ms"},
 			},
 			run: (*rig).starts,
+		},
+		{
+			name: "ftp-watched", title: "Four FTP transfers at once, two each way, of 1 GiB each, on a vsftpd that is watched, and on one that is not", labels: []string{watched, unwatched},
+			metrics: []string{speed, total, cost, unjudged, gaps, rss},
+			bars:    []bar{{unjudged, watched, "", false, 0, ""}, {gaps, watched, "", false, 0, ""}, {speed, watched, unwatched, true, 0.8, "x"}},
+			run:     (*rig).watchedFTP,
+		},
+		{
+			name: "replay-offline", title: "A capture of one transfer: what became of it, with the hash of its content; the peer writes the content to memory and hashes nothing",
+			labels: offlineLabels(), metrics: []string{took, total, through, unseen}, bars: offlineBars(), run: (*rig).offline,
+		},
+		{
+			name: "log-lines", title: "Lines of other servers' logs made into evidence, on one processor, by format", labels: formats(), metrics: []string{lines, total, untold},
+			bars: linesBars(), run: (*rig).logLines,
+		},
+		{
+			name: "log-million", title: "Logs of six servers through tallyman replay, ever longer ones", labels: []string{tenth, half, whole}, metrics: []string{rss, took, total, lines},
+			bars: []bar{{rss, half, tenth, false, 1.2, "x"}, {rss, whole, half, false, 1.1, "x"}}, run: (*rig).logMillion,
 		},
 	}
 }

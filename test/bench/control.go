@@ -46,6 +46,27 @@ func (c *control) records() (int, error) {
 	return s.Transfers, err
 }
 
+// complete is how many of the newest transfers are judged complete.
+func (c *control) complete() (n int, err error) {
+	var page struct {
+		Transfers []struct{ Verdict, Merged string }
+	}
+	err = c.get("transfers?limit=100", &page)
+	for _, t := range page.Transfers {
+		if t.Verdict == "complete" && t.Merged == "" {
+			n++
+		}
+	}
+	return n, err
+}
+
+// gaps is how many of the newest gaps there are.
+func (c *control) gaps() (int, error) {
+	var page struct{ Gaps []json.RawMessage }
+	err := c.get("gaps?limit=100", &page)
+	return len(page.Gaps), err
+}
+
 func (c *control) get(what string, into any) error {
 	answer, err := c.http.Get("http://localhost/api/v1/" + what)
 	if err != nil {

@@ -1,4 +1,4 @@
-// Command bench measures Tallyman beside the TFTP servers of Debian, in one run on one
+// Command bench measures Tallyman beside the servers and witnesses of Debian, in one run on one
 // machine, and prints the tables of doc/benchmarks.md.
 //
 //	go run ./test/bench [-short] [-only NAME] [-runs 5] [-json] [-pin together|apart]
@@ -37,14 +37,30 @@ func main() {
 	}
 }
 
+// asChild is what this program does as a process of its own, when it was started by itself. It reports whether it was.
+func asChild(ctx context.Context, args []string, in io.Reader, out io.Writer) (is bool, err error) {
+	if len(args) == 0 {
+		return false, nil
+	}
+	switch args[0] {
+	case clients:
+		return true, load.Child(in, out)
+	case sender:
+		return true, runSender(in, out)
+	case ftpClients:
+		return true, runFTPClients(in, out)
+	case reader:
+		return true, runReader(in, out)
+	case witness:
+		return true, runWitness(ctx, args[1:], in, out)
+	default:
+		return false, nil
+	}
+}
+
 func run(ctx context.Context, args []string, out, progress io.Writer) (err error) {
-	switch {
-	case len(args) == 1 && args[0] == clients:
-		return load.Child(os.Stdin, out)
-	case len(args) == 1 && args[0] == sender:
-		return runSender(os.Stdin, out)
-	case len(args) == 2 && args[0] == witness:
-		return runWitness(ctx, args[1], os.Stdin, out)
+	if is, err := asChild(ctx, args, os.Stdin, out); is {
+		return err
 	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	short := flags.Bool("short", false, "runs of a second: to see that it works, not to quote")

@@ -104,14 +104,14 @@ type text struct {
 	b  bytes.Buffer
 }
 
-// mostText bounds what is kept: the fields of tshark are many.
+// mostText bounds what is kept: the last words, of much.
 const mostText = 1 << 20
 
 func (t *text) Write(b []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.b.Len() > mostText {
-		return len(b), nil
+		t.b.Next(t.b.Len() - mostText/2)
 	}
 	return t.b.Write(b)
 }

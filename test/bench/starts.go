@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,7 +35,7 @@ const (
 
 // The metrics of the witnesses.
 const (
-	share   = "CPU ms/s"
+	share   = "CPU ms of 80,000 packets"
 	total   = "CPU s"
 	pace    = "packets/s"
 	dropped = "packets dropped"
@@ -81,11 +82,11 @@ func (s *seen) Commit(context.Context, ...tallyman.Evidence) error {
 
 // runWitness is the witness of packets as tallyman watch sends it out where no FTP server runs, with session starts told, and nothing behind it. It ends
 // with its input.
-func runWitness(ctx context.Context, device string, in io.Reader, out io.Writer) error {
+func runWitness(ctx context.Context, devices []string, in io.Reader, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	cfg := wire.LiveDefaults()
-	cfg.Interfaces, cfg.Data = []string{device}, false
+	cfg.Interfaces, cfg.Data = devices, false
 	cfg.Ready = func() { fmt.Fprintln(out, "ready") }
 	go func() {
 		_, _ = io.Copy(io.Discard, in)
@@ -174,7 +175,7 @@ func (r *rig) watch(ns string, w *watcher) (sample, error) {
 	if w.peer != "" {
 		args = append([]string{r.peers[w.peer].program}, args...)
 	}
-	p, err := r.launch(append([]string{"ip", "netns", "exec", ns}, args...), r.peers[w.peer].libraries)
+	p, err := r.launch(inNet(ns, args...), r.peers[w.peer].libraries)
 	if err != nil {
 		return nil, err
 	}
@@ -212,7 +213,7 @@ func (r *rig) watch(ns string, w *watcher) (sample, error) {
 	if err := p.stop(); err != nil {
 		return nil, err
 	}
-	s := sample{share: float64((after - before).Microseconds()) / 1000 / sent.Elapsed.Seconds(), total: (after - before).Seconds(), rss: float64(held) / (1 << 20)}
+	s := sample{share: float64((after - before).Microseconds()) / 1000 * rate / float64(sent.Packets), total: (after - before).Seconds(), rss: float64(held) / (1 << 20)}
 	s[pace] = float64(sent.Packets) / sent.Elapsed.Seconds()
 	if w.drops != nil {
 		m := w.drops.FindStringSubmatch(p.complaint.String())
@@ -247,17 +248,23 @@ func abs(n int) int { return max(n, -n) }
 
 // send sends packets from a process of its own.
 func (r *rig) send(ns string, spec mix.Spec) (sent mix.Sent, err error) {
+	err = r.child(inNet(ns, r.self, sender), spec, &sent)
+	return sent, err
+}
+
+// child runs a program that reads a line of JSON and answers with one.
+func (r *rig) child(args []string, spec, answer any) error {
 	line, err := json.Marshal(spec)
 	if err != nil {
-		return sent, err
+		return err
 	}
-	cmd := exec.CommandContext(r.ctx, "ip", "netns", "exec", ns, r.self, sender)
-	cmd.Stdin = strings.NewReader(string(line))
+	cmd := exec.CommandContext(r.ctx, args[0], args[1:]...)
+	cmd.Stdin = bytes.NewReader(line)
 	var complaint strings.Builder
 	cmd.Stderr = &complaint
 	out, err := cmd.Output()
 	if err != nil {
-		return sent, fmt.Errorf("send packets: %w: %s", err, complaint.String())
+		return fmt.Errorf("%s: %w: %s", strings.Join(args, " "), err, complaint.String())
 	}
-	return sent, json.Unmarshal(out, &sent)
+	return json.Unmarshal(out, answer)
 }

@@ -1,8 +1,8 @@
 // Package flow says where network sessions start: the SYN and the SYN/ACK of TCP, the first packet of a UDP flow. It also decides which of
 // several interfaces speaks for a flow, since a packet that crosses a bridge, a veth pair or the loopback is captured more than once.
 //
-// It promises that each session is told once, as long as it is among the Flows most recent ones, and that memory is bounded. What a session
-// is good for it leaves to others. It is pure.
+// It promises that memory is bounded, and that a session is told once as long as it is among the most recent ones: a packet of it came after at least three
+// quarters of the Flows that came last (but for one in a thousand). What a session is good for it leaves to others. It is pure.
 package flow
 
 import (
@@ -17,9 +17,10 @@ import (
 // Config says which flows are told.
 type Config struct {
 	Host  string
-	Flows int           // how many are remembered in each of two generations, of IPv4 and of IPv6 apart; when full, the older generation is forgotten
+	Flows int           // how many are remembered, of IPv4 and of IPv6 apart; when full, those that were silent long are forgotten
 	Skip  []uint16      // ports of which no flow is told
 	Quiet bool          // tell none at all
+	Seed  uint64        // whoever does not know it cannot choose which flows are forgotten
 	Idle  time.Duration // a UDP flow that was silent for so long starts anew
 }
 
@@ -37,49 +38,44 @@ type Table struct {
 	Counts Counts
 	cfg    Config
 	out    func(tallyman.Evidence)
-	four   generations[key4]
-	six    generations[key6]
+	four   memory[key4]
+	six    memory[key6]
 }
 
 // New returns a Table that gives its evidence to out.
 func New(cfg Config, out func(tallyman.Evidence)) *Table {
-	return &Table{cfg: cfg, out: out, four: newGenerations[key4](cfg.Flows), six: newGenerations[key6](cfg.Flows)}
+	return &Table{cfg: cfg, out: out, four: newMemory[key4](cfg.Flows, cfg.Seed), six: newMemory[key6](cfg.Flows, cfg.Seed)}
 }
 
 // Packet takes a UDP or TCP packet and reports whether it is the one to be looked at: false for a copy from another interface.
 func (t *Table) Packet(p *frame.Packet) bool {
 	if p.Src.Addr().Is4() {
-		return look(t, &t.four, newKey4(p.Src, p.Dst, p.Kind), newKey4(p.Dst, p.Src, p.Kind), p)
+		return look(t, &t.four, newKey4, p)
 	}
-	return look(t, &t.six, newKey6(p.Src, p.Dst, p.Kind), newKey6(p.Dst, p.Src, p.Kind), p)
+	return look(t, &t.six, newKey6, p)
 }
 
-// look is Packet, for the flow there and the one back.
-func look[K comparable](t *Table, flows *generations[K], there, back K, p *frame.Packet) bool {
-	s, young := flows.find(there)
-	was := s
-	now := uint32(p.Time.Unix())
-	idle := uint32(t.cfg.Idle / time.Second)
-	fresh := s.last == 0 || now > s.last && now-s.last > idle
+// look is Packet, for one version of IP.
+func look[K flow](t *Table, flows *memory[K], key func(src, dst netip.AddrPort, kind frame.Kind) K, p *frame.Packet) bool {
+	s := flows.take(key(p.Src, p.Dst, p.Kind))
+	now, idle := uint32(p.Time.Unix()), uint32(t.cfg.Idle/time.Second)
 	if s.last == 0 {
 		s.place = p.Place
 	}
 	if s.place != p.Place {
 		// A new connection, or one whose interface has gone, may come another way.
-		if moved := now > s.last && now-s.last > movedAfter || now+1 < s.last; !moved {
+		if gone := now > s.last && now-s.last > movedAfter || now+1 < s.last; !gone {
 			t.Counts.Copies++
-			if !young {
-				flows.keep(there, s)
-			}
 			return false
 		}
 		s.place = p.Place
 	}
+	fresh := silent(s.last, now, idle)
 	s.last = now
 	opens := p.Kind == frame.TCP && p.Has(frame.SYN)
 	switch {
 	case p.Kind == frame.UDP && fresh:
-		if b, _ := flows.find(back); b.last == 0 || now > b.last && now-b.last > idle {
+		if silent(flows.see(key(p.Dst, p.Src, p.Kind)).last, now, idle) {
 			t.start(p, "udp", p.Src, p.Dst)
 		}
 	case opens && !p.Has(frame.ACK) && !p.Has(frame.RST) && (!s.told || s.seq != p.Seq):
@@ -89,10 +85,12 @@ func look[K comparable](t *Table, flows *generations[K], there, back K, p *frame
 		s.answered, s.seq = true, p.Seq
 		t.start(p, "tcp-answered", p.Dst, p.Src)
 	}
-	if !young || s != was { // most packets of a flow change nothing within a second
-		flows.keep(there, s)
-	}
 	return true
+}
+
+// silent reports whether nothing came for so many seconds, or ever.
+func silent(last, now, seconds uint32) bool {
+	return last == 0 || now > last && now-last > seconds
 }
 
 // movedAfter is how many seconds an interface must be silent before another may speak for a flow.

@@ -29,6 +29,13 @@ func (d *Decoder) damaged(h *header, payload []byte, at int) bool {
 		return false // the network card sets it, of a segment that it cuts without the length
 	}
 	s := d.senders[h.src]
+	if s == nil {
+		if len(d.senders) >= mostSenders {
+			clear(d.senders)
+		}
+		s = new(sender)
+		d.senders[h.src] = s
+	}
 	switch {
 	case right:
 		s.right++
@@ -38,10 +45,6 @@ func (d *Decoder) damaged(h *header, payload []byte, at int) bool {
 		s.wrong++
 		right = true // as far as he can be judged
 	}
-	if len(d.senders) >= mostSenders && s.right+s.wrong == 1 {
-		clear(d.senders)
-	}
-	d.senders[h.src] = s
 	return !right
 }
 

@@ -7,14 +7,17 @@ import (
 
 // Decoder takes frames apart. It belongs to one goroutine: it reuses its memory.
 type Decoder struct {
-	Counts  Counts
+	Counts Counts
+	// Follows says which UDP and TCP packets matter to anybody, by their ends; nil: all do. Those that do not are not held against their checksum: to
+	// read all of them costs more than all else.
+	Follows func(k Kind, src, dst netip.AddrPort) bool
 	frags   fragments
-	senders map[netip.Addr]sender
+	senders map[netip.Addr]*sender
 }
 
 // NewDecoder returns a Decoder that keeps fragments within the limits.
 func NewDecoder(l Limits) *Decoder {
-	return &Decoder{frags: newFragments(l), senders: map[netip.Addr]sender{}}
+	return &Decoder{frags: newFragments(l), senders: map[netip.Addr]*sender{}}
 }
 
 // mostTags bounds the VLAN tags of one frame, mostHeaders the extension headers of one IPv6 packet.
@@ -272,6 +275,10 @@ func (d *Decoder) transport(p *Packet, h *header, payload []byte, n int) bool {
 	}
 }
 
+func (d *Decoder) follows(k Kind, p *Packet) bool {
+	return d.Follows == nil || d.Follows(k, p.Src, p.Dst)
+}
+
 func (d *Decoder) udp(p *Packet, h *header, payload []byte, n int) bool {
 	if len(payload) < 8 {
 		return d.malformed()
@@ -284,13 +291,13 @@ func (d *Decoder) udp(p *Packet, h *header, payload []byte, n int) bool {
 	if size < 8 {
 		return d.malformed()
 	}
-	if size <= len(payload) && d.damaged(h, payload[:size], 6) {
+	p.Src = netip.AddrPortFrom(h.src, binary.BigEndian.Uint16(payload))
+	p.Dst = netip.AddrPortFrom(h.dst, binary.BigEndian.Uint16(payload[2:]))
+	if size <= len(payload) && d.follows(UDP, p) && d.damaged(h, payload[:size], 6) {
 		d.Counts.Damaged++
 		return false
 	}
 	p.Kind = UDP
-	p.Src = netip.AddrPortFrom(h.src, binary.BigEndian.Uint16(payload))
-	p.Dst = netip.AddrPortFrom(h.dst, binary.BigEndian.Uint16(payload[2:]))
 	p.Payload, p.Length = payload[8:min(size, len(payload))], size-8
 	return true
 }
@@ -303,13 +310,13 @@ func (d *Decoder) tcp(p *Packet, h *header, payload []byte, n int) bool {
 	if size < 20 || size > n {
 		return d.malformed()
 	}
-	if n <= len(payload) && d.damaged(h, payload[:n], 16) {
+	p.Src = netip.AddrPortFrom(h.src, binary.BigEndian.Uint16(payload))
+	p.Dst = netip.AddrPortFrom(h.dst, binary.BigEndian.Uint16(payload[2:]))
+	if n <= len(payload) && d.follows(TCP, p) && d.damaged(h, payload[:n], 16) {
 		d.Counts.Damaged++
 		return false
 	}
 	p.Kind = TCP
-	p.Src = netip.AddrPortFrom(h.src, binary.BigEndian.Uint16(payload))
-	p.Dst = netip.AddrPortFrom(h.dst, binary.BigEndian.Uint16(payload[2:]))
 	p.Seq, p.Ack, p.Flags = binary.BigEndian.Uint32(payload[4:]), binary.BigEndian.Uint32(payload[8:]), payload[13]
 	p.Payload, p.Length = payload[min(size, len(payload)):], n-size
 	return true

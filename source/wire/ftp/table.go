@@ -81,6 +81,11 @@ func (t *Table) Open() int { return len(t.sessions) }
 // Look has control connections to these ports followed from here on; what runs is followed on.
 func (t *Table) Look(ports []uint16) { t.cfg.Ports = ports }
 
+// Follows reports whether a TCP packet with these ends may belong to a session. While there is none, most do not.
+func (t *Table) Follows(src, dst netip.AddrPort) bool {
+	return len(t.sessions)+len(t.conns)+len(t.endpoints) > 0 || slices.Contains(t.cfg.Ports, src.Port()) || slices.Contains(t.cfg.Ports, dst.Port())
+}
+
 // Packet takes a TCP packet and reports whether it belongs to a session.
 func (t *Table) Packet(p *frame.Packet) bool {
 	there, back := pair{p.Src, p.Dst}, pair{p.Dst, p.Src}

@@ -47,9 +47,31 @@ type Table struct {
 	cfg     Config
 	out     func(tallyman.Evidence)
 	clients map[netip.AddrPort][]*transfer // newest last
+	ports   [mostPorts]uint16              // how many clients have a port with that remainder: most packets are of none
 	open    []*transfer                    // in the order in which they began; those that ended are swept out
 	running int
 	ticked  time.Time
+}
+
+const mostPorts = 4096
+
+// known reports whether a client may have the port.
+func (t *Table) known(port uint16) bool { return t.ports[port%mostPorts] > 0 }
+
+// keep puts the list of a client into its place, or takes the client out when the list is empty.
+func (t *Table) keep(client netip.AddrPort, list []*transfer) {
+	_, there := t.clients[client]
+	n := &t.ports[client.Port()%mostPorts]
+	switch {
+	case len(list) > 0:
+		if !there {
+			*n++
+		}
+		t.clients[client] = list
+	case there:
+		*n--
+		delete(t.clients, client)
+	}
 }
 
 // New returns a Table that gives its evidence to out.
@@ -63,10 +85,18 @@ func (t *Table) Open() int { return t.running }
 // Look has requests to these ports followed from here on; what runs is followed on.
 func (t *Table) Look(ports []uint16) { t.cfg.Ports = ports }
 
+// Follows reports whether a UDP packet with these ends may belong to a transfer; most do not.
+func (t *Table) Follows(src, dst netip.AddrPort) bool {
+	return slices.Contains(t.cfg.Ports, dst.Port()) || t.known(src.Port()) || t.known(dst.Port())
+}
+
 // Packet takes a UDP packet and reports whether it belongs to a transfer.
 func (t *Table) Packet(p *frame.Packet) bool {
 	if slices.Contains(t.cfg.Ports, p.Dst.Port()) && t.request(p) {
 		return true
+	}
+	if !t.known(p.Src.Port()) && !t.known(p.Dst.Port()) {
+		return false
 	}
 	if list := t.clients[p.Src]; list != nil {
 		for _, x := range slices.Backward(list) {
@@ -147,7 +177,7 @@ func (t *Table) request(p *frame.Packet) bool {
 	if len(list) >= mostOfClient {
 		t.forgetOne(p.Src)
 	}
-	t.clients[p.Src] = append(t.clients[p.Src], x)
+	t.keep(p.Src, append(t.clients[p.Src], x))
 	t.open = append(t.open, x)
 	t.running++
 	t.shrink()
@@ -162,7 +192,7 @@ func (t *Table) forgetOne(client netip.AddrPort) {
 	if !x.ended {
 		x.giveUp(t, x.last, "too many requests of one client port")
 	}
-	t.clients[client] = slices.Delete(list, at, at+1)
+	t.keep(client, slices.Delete(list, at, at+1))
 }
 
 // shrink keeps the table within its bound. What goes is counted.
@@ -207,12 +237,7 @@ func (t *Table) leastWorth(running bool) int {
 }
 
 func (t *Table) remove(x *transfer) {
-	list := slices.DeleteFunc(t.clients[x.client], func(y *transfer) bool { return y == x })
-	if len(list) == 0 {
-		delete(t.clients, x.client)
-	} else {
-		t.clients[x.client] = list
-	}
+	t.keep(x.client, slices.DeleteFunc(t.clients[x.client], func(y *transfer) bool { return y == x }))
 }
 
 // Unreachable takes an ICMP message: the packet that it quotes did not arrive.
@@ -275,6 +300,7 @@ func (t *Table) End(now time.Time) {
 	}
 	t.open = nil
 	clear(t.clients)
+	clear(t.ports[:])
 }
 
 // firstAnswer reports whether a server begins with such a packet.

@@ -88,6 +88,25 @@ func renew(frame []byte, portAt int, port uint16, seq uint32) {
 	head := frame[etherSize+ipSize:]
 	binary.BigEndian.PutUint16(head[portAt:], port)
 	binary.BigEndian.PutUint32(head[4:], seq)
+	check(frame[etherSize:])
+}
+
+// check sets the checksum of the UDP or TCP packet in an IP packet (RFC 1071).
+func check(packet []byte) {
+	head := packet[ipSize:]
+	at := 16
+	if packet[9] == protoUDP {
+		at = 6
+	}
+	head[at], head[at+1] = 0, 0
+	total := uint32(packet[9]) + uint32(len(head))
+	for i, b := range packet[12:] { // the addresses, and all that is behind them
+		total += uint32(b) << (8 * (1 - i%2))
+	}
+	for total > 0xffff {
+		total = total>>16 + total&0xffff
+	}
+	binary.BigEndian.PutUint16(head[at:], ^uint16(total))
 }
 
 // ethernet is a frame from one stranger to another.
@@ -105,7 +124,9 @@ func ip(proto byte, src, dst [4]byte, payload []byte) []byte {
 		sum += uint32(binary.BigEndian.Uint16(b[i:]))
 	}
 	binary.BigEndian.PutUint16(b[10:], ^uint16(sum+sum>>16))
-	return ethernet(0x0800, append(b, payload...))
+	b = append(b, payload...)
+	check(b)
+	return ethernet(0x0800, b)
 }
 
 func udp(src, dst [4]byte, from, to uint16, payload []byte) []byte {

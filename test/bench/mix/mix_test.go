@@ -31,6 +31,26 @@ func witness(told map[string]int) *wire.Analyzer {
 	})
 }
 
+// checkSum holds a checksum against its definition: all words and the pseudo header add up to 0xffff (RFC 768, RFC 9293).
+func checkSum(t *testing.T, i int, frame []byte) {
+	t.Helper()
+	if frame[12] != 8 || frame[13] != 0 {
+		return
+	}
+	ip := frame[etherSize:]
+	words := append([]byte{0, ip[9], byte((len(ip) - ipSize) >> 8), byte(len(ip) - ipSize)}, ip[12:]...)
+	total := 0
+	for at := 0; at < len(words); at += 2 {
+		total += int(words[at]) << 8
+		if at+1 < len(words) {
+			total += int(words[at+1])
+		}
+	}
+	if total%0xffff != 0 {
+		t.Fatalf("packet %d has a wrong checksum", i)
+	}
+}
+
 func TestEverySessionOfEveryRoundIsANewOne(t *testing.T) {
 	const rounds = 3
 	told := map[string]int{}
@@ -40,7 +60,8 @@ func TestEverySessionOfEveryRoundIsANewOne(t *testing.T) {
 	for round := range uint64(rounds) {
 		p.turn(round)
 		passed, bytes := 0, 0
-		for _, b := range p.frames {
+		for i, b := range p.frames {
+			checkSum(t, i, b)
 			at = at.Add(time.Second / 80_000)
 			a.Packet(&wire.Frame{Time: at, Link: frame.Ethernet, Data: b, Length: len(b)})
 			bytes += len(b)
