@@ -24,7 +24,7 @@ func burst(rng *rand.Rand, most int, gone string) (s story, want map[uint16]scen
 		from := len(s.list)
 		s.play(c, time.Duration(rng.IntN(30))*time.Millisecond, "x", 2000+i, 800+10*i, "wire log files")
 		want[uint16(2000+i)] = c
-		late := time.Duration(rng.IntN(40)) * time.Millisecond // of the child
+		late := time.Duration(rng.IntN(40))*time.Millisecond + time.Duration(i) // of the child; no two open one file in one nanosecond
 		for k := range s.list[from:] {
 			if e := &s.list[from+k]; e.Witness != "wire" {
 				e.Time, e.Began = e.Time.Add(late), e.Began.Add(late)
