@@ -22,7 +22,9 @@ func TestLineOfADeletionTakesNoFileOfAnUpload(t *testing.T) {
 		return e
 	}
 	client, server := netip.MustParseAddrPort("10.0.0.7:2000"), netip.MustParseAddrPort("10.0.0.1:21")
-	wire := func(e *tallyman.Evidence) { e.Proto, e.Name, e.Peer, e.Self, e.Session = "ftp", "f", client, server, "s" }
+	wire := func(e *tallyman.Evidence) {
+		e.Proto, e.Name, e.Peer, e.Self, e.Session = "ftp", "f", client, server, "s"
+	}
 	all := []tallyman.Evidence{
 		say("wire", tallyman.KindRequest, tallyman.OpPut, 0, wire),
 		say("files", tallyman.KindOpened, tallyman.OpPut, 2*time.Millisecond, func(e *tallyman.Evidence) { e.Path, e.File, e.Proc.PID = "/srv/f", "1:2", 800 }),
