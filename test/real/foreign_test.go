@@ -19,6 +19,7 @@ import (
 type watching struct {
 	*island
 	root, state string
+	without     string // a capability that it has not got
 	stderr      safeBuffer
 	cmd         *exec.Cmd
 	said        safeBuffer
@@ -29,8 +30,11 @@ func (w *watching) start() {
 	w.t.Helper()
 	ready := filepath.Join(w.t.TempDir(), "ready")
 	appeared := appears(w.t, ready)
-	w.cmd = exec.Command("nsenter", "--mount", "--target", fmt.Sprint(w.pid), os.Getenv(binaryEnv),
-		"watch", w.root, "--state", w.state, "--web", "", "--ready-file", ready)
+	run := []string{"--mount", "--target", fmt.Sprint(w.pid)}
+	if w.without != "" {
+		run = append(run, "setpriv", "--bounding-set", "-"+w.without, "--inh-caps", "-"+w.without)
+	}
+	w.cmd = exec.Command("nsenter", append(run, os.Getenv(binaryEnv), "watch", w.root, "--state", w.state, "--web", "", "--ready-file", ready)...)
 	w.cmd.Stdout, w.cmd.Stderr = &w.said, &w.stderr
 	w.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := w.cmd.Start(); err != nil {
@@ -103,6 +107,7 @@ func TestWatchProvesWhatTftpdHpaDid(t *testing.T) {
 	i.run("tftpd-hpa", "-L", "-vv", "-a", at, "-c", "-p", "--secure", w.root)
 	up(t, at)
 	w.start()
+	i.until("all is said", func() bool { return strings.Contains(w.said.String(), "says this again") })
 	said := w.said.String()
 	for _, part := range []string{"Watching 1 server", "tftpd-hpa", at, w.root, "complete, failed, aborted and refused are proven", "kept 400d"} {
 		if !strings.Contains(said, part) {
