@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -30,7 +31,16 @@ func TestPageInChromium(t *testing.T) {
 	for _, tr := range history(now) {
 		give(t, ledger, tr)
 	}
-	s := startServer(t, t.Context(), Parts{Ledger: ledger, Feed: feed, System: func() System {
+	real, lanes := watched(t, now)
+	for _, tr := range real {
+		give(t, ledger, tr)
+	}
+	for _, r := range beside(now.Add(-time.Minute)) {
+		give(t, ledger, r)
+	}
+	s := startServer(t, t.Context(), Parts{Ledger: ledger, Feed: feed, Lanes: func(_ context.Context, tr *tallyman.Transfer) []tallyman.Lane {
+		return slices.Clip(lanes[tr.ID])
+	}, System: func() System {
 		return System{
 			Witnesses: []Witness{
 				{Name: "server", State: Live, Since: now}, {Name: "files", State: Live}, {Name: "log", State: Blind, Text: "journal gap"}, {Name: "wire", State: Off},
@@ -58,10 +68,13 @@ func TestPasswordInChromium(t *testing.T) {
 // a form comes from.
 func TestPlainPageInChromium(t *testing.T) {
 	ledger := newMemory()
-	for _, tr := range history(time.Now().UTC()) {
+	real, lanes := watched(t, time.Now().UTC())
+	for _, tr := range append(history(time.Now().UTC()), real...) {
 		give(t, ledger, tr)
 	}
-	s := newServer(t, Config{Listen: "0.0.0.0:0", TLS: "off", Hosts: []string{"tally.test"}}, Parts{Ledger: ledger})
+	s := newServer(t, Config{Listen: "0.0.0.0:0", TLS: "off", Hosts: []string{"tally.test"}}, Parts{
+		Ledger: ledger, Lanes: func(_ context.Context, tr *tallyman.Transfer) []tallyman.Lane { return lanes[tr.ID] },
+	})
 	run(t, t.Context(), s)
 	play(t, "test/plain.mjs", strings.Replace(s.URL(), "127.0.0.1", "tally.test", 1), linkOf(t, s))
 }

@@ -56,9 +56,9 @@ func within(first, last, end time.Time) string {
 	if first.IsZero() || last.IsZero() {
 		return ""
 	}
-	text := "the last " + Span(last.Sub(first)) + " after the first"
+	text := "the last " + span(last.Sub(first)) + " after the first"
 	if quiet := end.Sub(last); !end.IsZero() && quiet >= time.Second {
-		text += ", then silence for " + Span(quiet)
+		text += ", then silence for " + span(quiet)
 	}
 	return text
 }
@@ -67,14 +67,14 @@ func open(e *tallyman.Evidence) string {
 	if e.Began.IsZero() {
 		return ""
 	}
-	return Span(e.Time.Sub(e.Began))
+	return span(e.Time.Sub(e.Began))
 }
 
-// Span writes a length of time as people read it: three digits and a unit.
-func Span(d time.Duration) string {
+// span writes a length of time as people read it: three digits and a unit.
+func span(d time.Duration) string {
 	switch {
 	case d < 0:
-		return "-" + Span(-d)
+		return "-" + span(-d)
 	case d < time.Second:
 		return strconv.FormatFloat(float64(d.Microseconds())/1000, 'f', 1, 64) + " ms"
 	case d < time.Minute:

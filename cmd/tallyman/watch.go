@@ -144,10 +144,10 @@ func (h *house) greetWatch(c watch.Config) {
 	}
 	keep := h.current().Keep
 	found := h.watched.Servers()
-	fmt.Fprintf(w, "Watching %s on %s. Records are kept %s, events %s, evidence %s; contents never.\n",
-		howMany(len(found), "server"), h.name(), keep.Transfers, keep.Events, keep.Evidence)
+	terminal.On(w).Paragraph("", fmt.Sprintf("Watching %s on %s. Records are kept %s, events %s, evidence %s; contents never.",
+		howMany(len(found), "server"), h.name(), keep.Transfers, keep.Events, keep.Evidence))
 	if len(found) == 0 && c.Servers {
-		fmt.Fprintf(w, "No server was found; looked for %s. One that starts is watched from then on.\n", strings.Join(daemon.Names(), ", "))
+		terminal.On(w).Paragraph("", "No server was found; looked for "+strings.Join(daemon.Names(), ", ")+". One that starts is watched from then on.")
 	}
 	for _, x := range witnesses {
 		terminal.On(w).Paragraph(fmt.Sprintf("  %-6s %-8s ", x.Name, x.State), x.Text+remedyOf(x.More))

@@ -23,6 +23,7 @@ import (
 type watching struct {
 	*island
 	root, state string
+	without     string // a capability that it has not got
 	stderr      safeBuffer
 	cmd         *exec.Cmd
 	said        safeBuffer
@@ -34,7 +35,11 @@ func (w *watching) start() {
 	w.t.Helper()
 	ready := filepath.Join(w.t.TempDir(), "ready")
 	appeared := appears(w.t, ready)
-	w.cmd = w.enter(os.Getenv(binaryEnv), "watch", w.root, "--state", w.state, "--web", "", "--ready-file", ready)
+	run := []string{os.Getenv(binaryEnv), "watch", w.root, "--state", w.state, "--web", "", "--ready-file", ready}
+	if w.without != "" {
+		run = append([]string{"setpriv", "--bounding-set", "-" + w.without, "--inh-caps", "-" + w.without}, run...)
+	}
+	w.cmd = w.enter(run...)
 	w.cmd.Stdout, w.cmd.Stderr = &w.said, &w.stderr
 	w.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := w.cmd.Start(); err != nil {
@@ -138,6 +143,7 @@ func TestWatchProvesWhatTftpdHpaDid(t *testing.T) {
 	i.run("tftpd-hpa", "-L", "-vv", "-a", at, "-c", "-p", "--secure", w.root)
 	up(t, at)
 	w.start()
+	i.until("all is said", func() bool { return strings.Contains(w.said.String(), "says this again") })
 	said := w.said.String()
 	for _, part := range []string{"Watching 1 server", "tftpd-hpa", at, w.root, "complete, failed, aborted and refused are proven", "kept 400d"} {
 		if !strings.Contains(said, part) {

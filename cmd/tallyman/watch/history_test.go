@@ -120,3 +120,33 @@ func TestTheHistoryIsBounded(t *testing.T) {
 }
 
 func must(addr string) netip.AddrPort { return netip.MustParseAddrPort(addr) }
+
+func TestPacketsWithoutAProcessAreSaidOfServersOfTFTPAlone(t *testing.T) {
+	all := []Witness{{Name: "wire", State: Live, Nameless: "Linux is too old", Named: "Linux 6.10"}, {Name: "files", State: Live}, {Name: "log", State: Live}}
+	tftp, ftp := server("in.tftpd", "tftp", 69, "/srv/tftp"), server("vsftpd", "ftp", 21, "/home")
+	if c := see(&tftp, all).Cover[0]; c.State != Live || c.Nameless != "Linux is too old" || c.Lacks != "the process behind a packet: Linux is too old" || c.More != "Linux 6.10" {
+		t.Errorf("%+v", c)
+	}
+	if p := see(&tftp, all).Cover[0]; p.post().Nameless != "Linux is too old" || p.post().Named != "Linux 6.10" || !p.post().Sees {
+		t.Errorf("%+v", p.post())
+	}
+	if c := see(&ftp, all).Cover[0]; c.Nameless != "" || c.Lacks != "" {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestAWireThatNamesNoProcessSaysSoFromTheStart(t *testing.T) {
+	a := &actor{}
+	_, p, to := rig(a, time.Time{})
+	open := p.open
+	p.open = func(pl *plan, since time.Time) (*work, error) {
+		w, err := open(pl, since)
+		w.nameless = func() string { return "Linux is too old" }
+		return w, err
+	}
+	p.adapt(t.Context(), &plan{tftp: []uint16{69}}, to)
+	defer p.stop()
+	if s := p.status(); s.State != Live || s.Nameless != "Linux is too old" || s.Named != names {
+		t.Errorf("%+v", s)
+	}
+}

@@ -59,7 +59,7 @@ function Row({ e }: { e: Beside }): VNode {
   const blind = e.kind === 'gap' && e.from && e.to ? `, from ${timeOf(e.from, utc.value)} to ${timeOf(e.to, utc.value)}` : '';
   const lost = e.lost ? `, ${e.lost.toLocaleString('en-US')} lost` : '';
   return (
-    <tr class={`k-${e.kind} ${grave ? 'grave' : ''}`}>
+    <tr class={`e-${e.kind} ${grave ? 'grave' : ''}`}>
       <td class="c-start">{e.at && <time dateTime={e.at}><span class="date">{dateOf(e.at, utc.value)}</span> {timeOf(e.at, utc.value)}</time>}</td>
       <td class="kind">{grave && <Sign of={e.kind === 'gap' ? 'eyeoff' : 'warn'} />}{e.kind}{e.severity && ` ${e.severity}`}</td>
       <td class="by">{who}</td>

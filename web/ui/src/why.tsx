@@ -130,7 +130,7 @@ function Testimony({ lanes }: { lanes: Lane[] }): VNode {
             </div>
             {l.alone && <p>{l.alone}</p>}
             {l.facts && l.facts.length > 0 && (
-              <dl>{l.facts.map((f) => <Fact key={f.name} name={f.name}><span class={f.name === 'digest' || f.name === 'file' ? 'raw' : ''}>{f.text}</span></Fact>)}</dl>
+              <dl>{l.facts.map((f) => <Fact key={f.name} name={f.name}><span class={f.name === 'file' || f.text.startsWith('sha256:') ? 'raw' : ''}>{f.text}</span></Fact>)}</dl>
             )}
             {(l.lacks ?? []).map((k) => (
               <p key={k.what} class="lack"><Sign of="eyeoff" /><span><span class="hidden">missing: </span>{k.what}{k.more && <span class="remedy">{k.more}</span>}</span></p>

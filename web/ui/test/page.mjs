@@ -102,6 +102,93 @@ await withBrowser(async (context, complaints) => {
     await page.waitForFunction(() => /contradict/.test(document.querySelector('.sentence')?.textContent ?? ''));
   });
 
+  const of = async (name, verdict) => {
+    await page.keyboard.press('Escape');
+    await page.fill('#q', `file:${name} verdict:${verdict} client:127.0.0.1`);
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(([n, v]) => [...document.querySelectorAll('.row:not(.heads)')].length > 0
+      && [...document.querySelectorAll('.row:not(.heads)')].every((r) => r.classList.contains(`v-${v}`) && r.querySelector('.c-file').textContent === n), [name, verdict]);
+    await page.locator(`${row} .c-file a`).first().click();
+    await page.waitForFunction((n) => document.querySelector('.why .name')?.textContent === n && document.querySelector('.testimony'), name);
+  };
+  const lane = (name) => page.locator('.testimony li', { has: page.locator(`b:text-is("${name}")`) });
+
+  await fact('each witness of a watched server has a lane: what it says alone, what it saw, who is against, what is missing', async () => {
+    await of('toobig.bin', 'contradicted');
+    assert.match(await lane('wire').innerText(), /complete[\s\S]*2,104 packets, the last .* after the first[\s\S]*1,051 of 1,428 bytes sent[\s\S]*asked blksize=1428, granted blksize=1428[\s\S]*1,500,000 confirmed/);
+    assert.match(await lane('files').innerText(), /against[\s\S]*on the disk it is 1,048,576 bytes, and 1,500,000 came[\s\S]*in\.tftpd\[\d+\], as nobody/);
+    assert.match(await lane('log').innerText(), /says nothing[\s\S]*tftpd-hpa runs without -vv[\s\S]*add -vv to TFTP_OPTIONS/);
+    assert.deepEqual(await page.locator('.lanes th.lane').allInnerTexts(), ['wire', 'files', 'log']);
+    await of('killed.tar', 'failed');
+    assert.match(await lane('log').innerText(), /against[\s\S]*claims that it went well/);
+    assert.match(await lane('wire').innerText(), /failed[\s\S]*packets on [\d.:>]+, passive/);
+    assert.match(await page.locator('.lanes pre').allInnerTexts().then((all) => all.join('\n')), /OK UPLOAD: Client "127\.0\.0\.1"/);
+    await of('image', 'failed');
+    assert.match(await lane('wire').innerText(), /the client fell silent[\s\S]*then silence for 3\d\.\d s[\s\S]*5 retransmitted/);
+    await of('private', 'refused');
+    assert.match(await lane('wire').innerText(), /refused/);
+    await of('locked.cfg', 'failed');
+    assert.match(await lane('files').innerText(), /neither read nor changed/);
+  });
+
+  await fact('what log and files agree on is probably whole, in list and why, and never more than unproven', async () => {
+    await of('router-confg', 'unproven');
+    assert.match(await page.locator(`${row} .c-reason`).first().textContent(), /^probably whole/);
+    assert.match(await page.locator('.whyhead').innerText(), /unproven[\s\S]*probably whole/);
+    assert.match(await page.locator('.missing').innerText(), /the capture was not allowed \(needs CAP_NET_RAW\)[\s\S]*setcap cap_net_raw/);
+    assert.match(await lane('wire').innerText(), /did not see/);
+  });
+
+  await fact('lanes are readable at 1280 and 390 px, light and dark, and nothing sticks out', async () => {
+    for (const name of ['toobig.bin contradicted', 'killed.tar failed', 'router-confg unproven', 'router-confg complete']) {
+      await page.setViewportSize({ width: 1280, height: 1700 });
+      await of(...name.split(' '));
+      for (const colorScheme of ['light', 'dark']) {
+        await page.emulateMedia({ colorScheme });
+        for (const width of [1280, 390]) {
+          await page.setViewportSize({ width, height: 1700 });
+          const out = await page.evaluate(() => [...document.querySelectorAll('.why *')].filter((el) => el.getBoundingClientRect().right > innerWidth + 1 && !el.closest('.hidden')).map((el) => el.className || el.tagName));
+          assert.deepEqual(out, [], `${name} ${width}`);
+          await accessible(`lanes ${name} ${colorScheme} ${width}`);
+          await picture(`lanes-${name.replace(' ', '-')}-${colorScheme}-${width}`);
+        }
+      }
+    }
+    await page.setViewportSize({ width: 1280, height: 800 });
+    await page.keyboard.press('Escape');
+    await page.fill('#q', '');
+    await page.waitForSelector(`${row}.v-complete`);
+  });
+
+  await fact('events are listed with who and what, newest first, and a query filters them', async () => {
+    await page.getByRole('button', { name: 'Events', exact: true }).click();
+    await page.waitForSelector('.events tbody tr');
+    assert.match(page.url(), /[?&]view=events/);
+    const told = await page.locator('.events tbody tr').allInnerTexts();
+    assert.equal(told.length, 5);
+    assert.match(told[0], /flow[\s\S]*lu at 192\.0\.2\.66[\s\S]*bounce PORT 10,9,9,9,0,80/);
+    assert.match(told.join('\n'), /login-failed[\s\S]*530 Login incorrect\./);
+    assert.match(told.join('\n'), /SITE EXEC <b>ls<\/b>/);
+    assert.match(told.join('\n'), /the kernel dropped packets, from .* 4,200 lost/);
+    for (const colorScheme of ['light', 'dark']) {
+      await page.emulateMedia({ colorScheme });
+      for (const [width, height] of [[1280, 800], [390, 844]]) {
+        await page.setViewportSize({ width, height });
+        await page.waitForFunction(() => document.documentElement.scrollWidth <= innerWidth); // nothing sticks out, once the chart is drawn anew
+        await accessible(`events ${colorScheme} ${width}`);
+        await picture(`events-${colorScheme}-${width}`);
+      }
+    }
+    await page.setViewportSize({ width: 1280, height: 800 });
+    await page.fill('#q', 'kind:login');
+    await page.waitForFunction(() => document.querySelectorAll('.events tbody tr').length === 1);
+    assert.match(await page.locator('.events tbody').innerText(), /logged in/);
+    await page.fill('#q', '');
+    await page.getByRole('button', { name: 'Transfers', exact: true }).click();
+    await page.waitForSelector(`${row}.v-complete`);
+    await page.evaluate(() => document.activeElement.blur());
+  });
+
   await fact('keys: / j k Enter Esc ?', async () => {
     await page.keyboard.press('Escape');
     await page.waitForSelector('.why', { state: 'detached' });

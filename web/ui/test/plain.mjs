@@ -21,6 +21,18 @@ await withBrowser(async (context) => {
   assert.ok((await page.locator('tbody tr td:nth-child(2)').allTextContents()).every((t) => t.startsWith('failed')));
   await page.locator('tbody a').first().click();
   await page.getByRole('heading', { name: 'Evidence' }).waitFor();
+  // What each witness says alone, who is against, and what would bring the evidence that is missing.
+  await page.goto(new URL('/plain?q=file:toobig.bin', url).href);
+  await page.locator('tbody a').first().click();
+  const lane = (name) => page.locator('table.lanes > tbody > tr', { has: page.locator(`td:first-child:text-is("${name}")`) });
+  assert.match(await lane('wire').innerText(), /complete \(final-ack\)[\s\S]*2,104 packets[\s\S]*1,500,000 confirmed/);
+  assert.match(await lane('files').innerText(), /against[\s\S]*1,048,576 bytes/);
+  assert.match(await lane('log').innerText(), /says nothing[\s\S]*without -vv[\s\S]*→ add -vv to TFTP_OPTIONS/);
+  await page.goto(new URL('/plain?q=file:router-confg%20verdict:unproven%20proto:tftp%20-client:10.0.0.0/8', url).href);
+  assert.match(await page.locator('tbody tr').first().innerText(), /unproven \(probably whole\)/);
+  await page.locator('tbody a').first().click();
+  assert.ok(await page.getByText('Missing: no packets: the capture was not allowed (needs CAP_NET_RAW)').first().isVisible());
+  if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/plain-why.png`, fullPage: true });
   await page.goto(new URL('/nothing', url).href);
   await page.getByText('there is nothing at /nothing').waitFor();
   await page.goto(new URL('/plain', url).href);
