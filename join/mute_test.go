@@ -94,6 +94,45 @@ func TestFileThatIsClosedWithoutALineIsThatOfAClientThatIsGone(t *testing.T) {
 	late.says(t, 12*second, "/up", "complete closed")
 }
 
+// A log that lags by more than is waited for revises the record, and makes no second one.
+func TestALineThatComesVeryLateRevisesTheRecord(t *testing.T) {
+	s := login{pid: 30}
+	s.line(0, tallyman.KindRequest, tallyman.OpPut, "/up", 0, nil)
+	s.file(0, second, tallyman.OpPut, "/srv/up", 0, 500)
+	early := len(s.list)
+	s.ended(second, 0, tallyman.OpPut, "/up", 500, tallyman.ClosedWell)
+	s.list[early].Seen = t0.Add(30 * second)
+	j := join.New(join.Defaults())
+	said := map[tallyman.UUID]string{}
+	note := func() {
+		for _, tr := range transfers(j.Changed()) {
+			if said[tr.ID] = fmt.Sprint(tr.Judgement.Verdict, " ", tr.Judgement.Reason); !tr.Merged.IsZero() {
+				delete(said, tr.ID)
+			}
+		}
+	}
+	step := func(want string) {
+		t.Helper()
+		note()
+		for id, v := range said {
+			if len(said) != 1 || v != want {
+				t.Errorf("%s: %q, want %q", id, v, want)
+			}
+		}
+	}
+	for _, e := range s.list[:early] {
+		j.Add(e)
+	}
+	step("unproven closed-unproven")
+	for at := 2 * second; at < 30*second; at += second {
+		j.Advance(t0.Add(at))
+		note()
+	}
+	step("failed client-gone")
+	j.Add(s.list[early])
+	step("complete closed")
+}
+
 func TestAGapOfTheLogHidesALine(t *testing.T) {
 	s := login{pid: 30}
 	s.line(0, tallyman.KindRequest, tallyman.OpPut, "/up", 0, nil)

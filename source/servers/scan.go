@@ -105,7 +105,8 @@ func (s *Scanner) among(stats map[int32]proc.Stat, programs map[int32]string) (o
 		}
 		out = append(out, list...)
 	}
-	out = slices.DeleteFunc(out, func(v Server) bool { return v.By != "" && v.stays && waitsItself(out, &v) })
+	all := slices.Clone(out)
+	out = slices.DeleteFunc(out, func(v Server) bool { return v.By != "" && v.stays && waitsItself(all, &v) })
 	slices.SortFunc(out, func(a, b Server) int {
 		return cmp.Or(cmp.Compare(a.Ticks, b.Ticks), cmp.Compare(a.PID, b.PID), cmp.Compare(a.Port, b.Port))
 	})

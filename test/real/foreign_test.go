@@ -51,6 +51,7 @@ func (w *watching) start() {
 	case <-time.After(soon):
 		w.t.Fatalf("watch is not ready: %s%s", w.said.String(), w.stderr.String())
 	}
+	w.until("it has said its first words", func() bool { return strings.Contains(w.said.String(), "says this again, as it is then") })
 	var where struct{ Socket string }
 	b, err := os.ReadFile(ready)
 	if err == nil {

@@ -51,7 +51,7 @@ func (i *island) sshd(port int) (key string) {
 	if err := os.Chmod(keys, 0o644); err != nil {
 		i.t.Fatal(err)
 	}
-	i.run("openssh-server", "-D", "-f", i.write("sshd_config", fmt.Sprintf("Port %d\nListenAddress 127.0.0.1\nHostKey %s/host\nUsePAM no\nStrictModes no\nAuthorizedKeysFile %s\nSubsystem sftp internal-sftp -l INFO -f AUTH\n", port, i.dir, keys)))
+	i.run("openssh-server", "-D", "-f", i.write("sshd_config", fmt.Sprintf("Port %d\nListenAddress 127.0.0.1\nHostKey %s/host\nUsePAM no\nStrictModes no\nMaxStartups 1000\nAuthorizedKeysFile %s\nSubsystem sftp internal-sftp -l INFO -f AUTH\n", port, i.dir, keys)))
 	return key
 }
 

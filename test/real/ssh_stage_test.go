@@ -73,7 +73,7 @@ func sshStage(t *testing.T, kinds []sshKind) (*stage, []*sshHost) {
 	program, libraries := peer(t, "openssh-server")
 	for _, h := range hosts {
 		h.key = filepath.Join(s.dir, "key")
-		conf := fmt.Sprintf("Port %d\nListenAddress %s\nHostKey %s/host\nUsePAM no\nStrictModes no\nAuthorizedKeysFile %s\nMaxStartups 100\nPidFile none\n", h.port, h.at, s.dir, keys)
+		conf := fmt.Sprintf("Port %d\nListenAddress %s\nHostKey %s/host\nUsePAM no\nStrictModes no\nAuthorizedKeysFile %s\nMaxStartups 1000\nPidFile none\n", h.port, h.at, s.dir, keys)
 		if h.jail {
 			inner := "/dev/jail-" + h.name // the way to a jail may be written by root alone
 			command(t, "nsenter", "--mount", "--target", fmt.Sprint(s.pid), "sh", "-ec",

@@ -371,7 +371,7 @@ func sshSilent(a *sshLine, rest string) Result {
 }
 
 // sshReadError reads "IP port N: TEXT".
-func sshReadError(a *sshLine, rest string) Result {
+func sshReadError(_ *sshLine, rest string) Result {
 	if r, ok := readLast(rest[:max(strings.LastIndex(rest, ": "), 0)]); !ok || r.user != "" {
 		return refused(whyUnknown)
 	}

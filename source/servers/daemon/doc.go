@@ -3,7 +3,8 @@
 // It promises: it is pure, and reads files only through what it is handed. A line that it does not understand changes nothing and is passed over, as
 // long as it cannot say where files or logs are; what it could not read is a doubt that is told. It never guesses a folder.
 //
-// One file per server, and two for those who start servers for each connection: inetd and its kin, and the socket units of systemd. It leaves to others: which processes run, where their files are for us, and what is done with all that.
+// One file per server, and two for those who start servers for each connection: inetd and its kin, and the socket units of systemd.
+// It leaves to others: which processes run, where their files are for us, and what is done with all that.
 package daemon
 
 import (
