@@ -108,7 +108,7 @@ func (r *rig) record(c *capture, ns string) (err error) {
 	}
 	c.sha = fmt.Sprintf("%x", sha256.Sum256(content))
 	peer := r.peers[tcpdump]
-	p, err := r.launch(inNet(ns, peer.program, "-Z", "root", "-i", "lo", "-B", "65536", "-s", "0", "-w", c.path), peer.libraries)
+	p, err := r.launch(inNet(ns, peer.program, "-Z", "root", "-i", "lo", "-B", "524288", "-s", "0", "-w", c.path), peer.libraries)
 	if err != nil {
 		return err
 	}
