@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -151,15 +153,14 @@ func (r *rig) logMillion(name string) (map[string][]sample, error) {
 		}
 		of = append(of, contestant{label, func() (sample, error) {
 			began := time.Now()
-			p, out, cpu, err := r.toEnd([]string{r.binary, "replay", "--zone", "UTC", path}, "")
+			e, err := r.toEnd([]string{r.binary, "replay", "--zone", "UTC", path}, "")
 			if err != nil {
 				return nil, err
 			}
-			if want := fmt.Sprintf("read %s lines of %s as syslog", tallyman.Count(int64(n)), path); !strings.Contains(out, want) {
-				return nil, fmt.Errorf("no %q in the last words of replay: %s", want, out[max(len(out)-1000, 0):])
+			if want := fmt.Sprintf("read %s lines of %s as syslog", tallyman.Count(int64(n)), path); !strings.Contains(e.out, want) {
+				return nil, fmt.Errorf("no %q in the last words of replay: %s", want, e.out[max(len(e.out)-1000, 0):])
 			}
-			peak := p.cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss // KiB (getrusage(2))
-			return sample{took: time.Since(began).Seconds(), total: cpu.Seconds(), lines: float64(n) / cpu.Seconds(), rss: float64(peak) / 1024}, nil
+			return sample{took: time.Since(began).Seconds(), total: e.cpu.Seconds(), lines: float64(n) / e.cpu.Seconds(), rss: float64(e.peak) / (1 << 20)}, nil
 		}})
 	}
 	return r.alternate(name, of...)
@@ -175,11 +176,14 @@ func writeLog(path string, n int) error {
 		}
 	}
 	began := time.Date(2026, 9, 1, 0, 0, 0, 0, time.UTC)
-	var b strings.Builder
-	for i := range n {
-		b.WriteString(began.Add(time.Duration(i) * time.Second / 20).Format(time.Stamp))
-		fmt.Fprintf(&b, kinds[i%len(kinds)], i%30000+1, i)
-		b.WriteByte('\n')
+	f, err := os.Create(path)
+	if err != nil {
+		return err
 	}
-	return os.WriteFile(path, []byte(b.String()), 0o600)
+	b := bufio.NewWriter(f)
+	for i := range n {
+		fmt.Fprint(b, began.Add(time.Duration(i)*time.Second/20).Format(time.Stamp))
+		fmt.Fprintf(b, kinds[i%len(kinds)]+"\n", i%30000+1, i)
+	}
+	return errors.Join(b.Flush(), f.Close())
 }

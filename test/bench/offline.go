@@ -108,7 +108,7 @@ func (r *rig) record(c *capture, ns string) (err error) {
 	}
 	c.sha = fmt.Sprintf("%x", sha256.Sum256(content))
 	peer := r.peers[tcpdump]
-	p, err := r.launch(inNet(ns, peer.program, "-Z", "root", "-i", "lo", "-B", "65536", "-s", "0", "-w", c.path), peer.libraries)
+	p, err := r.launch(inNet(ns, peer.program, "-Z", "root", "-i", "lo", "-B", "524288", "-s", "0", "-w", c.path), peer.libraries)
 	if err != nil {
 		return err
 	}
@@ -199,20 +199,20 @@ func (r *rig) often(c *capture, once func(*capture) (time.Duration, int64, error
 
 // replayed has tallyman read a capture, and wants the hash of the file.
 func (r *rig) replayed(c *capture) (time.Duration, int64, error) {
-	_, out, cpu, err := r.toEnd([]string{r.binary, "replay", "--json", c.path}, "")
+	e, err := r.toEnd([]string{r.binary, "replay", "--json", c.path}, "")
 	if err != nil {
 		return 0, 0, err
 	}
-	for line := range strings.Lines(out) {
+	for line := range strings.Lines(e.out) {
 		var t struct{ Verdict, SHA256, Content string }
 		if err := json.Unmarshal([]byte(line), &t); err != nil {
 			return 0, 0, err
 		}
 		if t.Verdict == "complete" && t.Content == "full" && t.SHA256 == c.sha {
-			return cpu, 0, nil
+			return e.cpu, 0, nil
 		}
 	}
-	return 0, 0, fmt.Errorf("no complete transfer with the hash of the file: %s", out)
+	return 0, 0, fmt.Errorf("no complete transfer with the hash of the file: %s", e.out)
 }
 
 // exported has tshark take out the objects of a capture. What was sent again or came in another order it may leave out, without a mark: that is
@@ -224,7 +224,7 @@ func (r *rig) exported(c *capture) (time.Duration, int64, error) {
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // the folder above goes too
 	peer := r.peers[tshark]
-	_, _, cpu, err := r.toEnd([]string{peer.program, "-q", "-n", "-r", c.path, "--export-objects", c.kind + "," + dir}, peer.libraries)
+	e, err := r.toEnd([]string{peer.program, "-q", "-n", "-r", c.path, "--export-objects", c.kind + "," + dir}, peer.libraries)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -233,37 +233,55 @@ func (r *rig) exported(c *capture) (time.Duration, int64, error) {
 		return 0, 0, err
 	}
 	var most int64
-	for _, e := range list {
-		if info, err := e.Info(); err == nil {
+	for _, entry := range list {
+		if info, err := entry.Info(); err == nil {
 			most = max(most, info.Size())
 		}
 	}
 	if most < c.file/2 {
 		return 0, 0, fmt.Errorf("tshark exports %d bytes of %d", most, c.file)
 	}
-	return cpu, c.file - most, nil
+	return e.cpu, c.file - most, nil
 }
 
 // exitFound is the exit code of a replay in which a rule found something.
 const exitFound = 3
 
+// end is how a program has ended.
+type end struct {
+	out  string
+	cpu  time.Duration
+	peak int64 // bytes of memory, as seen every 20 ms (what the kernel says at the end counts the process that started it)
+}
+
 // toEnd runs a program to its end.
-func (r *rig) toEnd(args []string, libraries string) (p *process, out string, cpu time.Duration, err error) {
-	p, err = r.launch(args, libraries)
+func (r *rig) toEnd(args []string, libraries string) (e end, err error) {
+	p, err := r.launch(args, libraries)
 	if err != nil {
-		return nil, "", 0, err
+		return e, err
 	}
 	defer p.kill()
-	select {
-	case <-p.ended:
-	case <-time.After(5 * time.Minute):
-		return nil, "", 0, fmt.Errorf("%s: it does not end", strings.Join(args, " "))
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	late := time.After(5 * time.Minute)
+	for over := false; !over; {
+		select {
+		case <-p.ended:
+			over = true
+		case <-late:
+			return e, fmt.Errorf("%s: it does not end", strings.Join(args, " "))
+		case <-tick.C:
+			if held, err := p.resident(); err == nil { // it may just have ended
+				e.peak = max(e.peak, held)
+			}
+		}
 	}
 	if code := p.cmd.ProcessState.ExitCode(); code != 0 && code != exitFound {
-		return nil, "", 0, fmt.Errorf("%s: %s: %s", strings.Join(args, " "), p.cmd.ProcessState, p.complaint.String())
+		return e, fmt.Errorf("%s: %s: %s", strings.Join(args, " "), p.cmd.ProcessState, p.complaint.String())
 	}
-	cpu, err = p.used()
-	return p, p.out.String(), cpu, err
+	e.out = p.out.String()
+	e.cpu, err = p.used()
+	return e, err
 }
 
 // loopback makes a namespace with a loopback alone.
