@@ -39,7 +39,7 @@ func keysOf(e *tallyman.Evidence) (k key, both bool, d deed, one bool) {
 			d.file = e.Name // one login, many files, and a stamp may have whole seconds
 		}
 	case e.Witness == "files" && e.File != "" && !e.Began.IsZero(): // inotify knows no process
-		d, one = deed{host: e.Host, witness: e.Witness, file: e.File, began: e.Began.UnixMicro()}, true
+		d, one = deed{host: e.Host, witness: e.Witness, file: e.File + "/" + e.Op.Direction(), began: e.Began.UnixMicro()}, true
 	case !both && e.Session != "" && !e.Began.IsZero() && e.Witness == "log": // a thread (atftpd); of an upload it does not know the client's port
 		d, one = deed{host: e.Host, witness: e.Witness, file: e.Session + "/" + e.Name, began: e.Began.UnixMicro()}, true
 	case !both:

@@ -176,19 +176,21 @@ func (w *crowd) weigh(p *cluster, claims, rivals []*cluster) {
 	}
 }
 
-// file adds a file that may belong.
+// file adds a file that may belong. What was opened twice at one moment, by nobody knows whom, may be two.
 func (w *crowd) file(f *cluster) {
-	e := f.said(tallyman.KindClosed, "files")
-	if e == nil {
-		return
-	}
-	if w.files == 0 {
-		w.least, w.most, w.idle, w.path = e.Size, e.Size, true, e.Path
-	}
-	w.files++
-	w.least, w.most, w.idle = min(w.least, e.Size), max(w.most, e.Size), w.idle && f.idle()
-	if w.path != e.Path {
-		w.path = ""
+	for i := range f.evidence {
+		e := &f.evidence[i]
+		if e.Kind != tallyman.KindClosed || e.Witness != "files" {
+			continue
+		}
+		if w.files == 0 {
+			w.least, w.most, w.idle, w.path = e.Size, e.Size, true, e.Path
+		}
+		w.files++
+		w.least, w.most, w.idle = min(w.least, e.Size), max(w.most, e.Size), w.idle && f.idle()
+		if w.path != e.Path {
+			w.path = ""
+		}
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 var pure = [...]string{
 	"", "join", "rule", "acl", "query", "encode/*", "source/tftp/packet", "source/tftp/engine", "source/tftp/netascii", "tree/reserved", "web/ask",
 	"source/wire/details", "source/wire/flow", "source/wire/frame", "source/wire/ftp", "source/wire/stream", "source/wire/tftp",
-	"source/logs/format", "source/logs/format/line",
+	"source/logs/format", "source/logs/format/*",
 	"source/files/account",
 	"source/servers/daemon", "source/servers/proc", "witness",
 }

@@ -19,6 +19,7 @@ import (
 	"tallyman"
 	"tallyman/source/logs/devlog"
 	"tallyman/source/logs/format"
+	"tallyman/source/logs/format/entry"
 	"tallyman/source/logs/format/line"
 	"tallyman/source/logs/journal"
 )
@@ -43,7 +44,7 @@ type input struct {
 func (s *Source) open(name string, volatile bool, to tallyman.Recorder) *input {
 	return &input{
 		s: s, name: name, volatile: volatile, to: to, loc: s.cfg.Zone,
-		reader: format.NewReader(format.Options{Zone: s.cfg.Zone, Host: s.cfg.Host}),
+		reader: format.NewReader(entry.Options{Zone: s.cfg.Zone, Host: s.cfg.Host}),
 	}
 }
 
@@ -53,18 +54,18 @@ func (in *input) zone(z *time.Location) {
 	defer in.mu.Unlock()
 	if in.loc != z {
 		in.loc = z
-		in.reader = format.NewReader(format.Options{Zone: z, Host: in.s.cfg.Host})
+		in.reader = format.NewReader(entry.Options{Zone: z, Host: in.s.cfg.Host})
 	}
 }
 
 func (in *input) clock() line.Clock { return line.Clock{Now: in.s.cfg.Clock(), Zone: in.loc} }
 
 // entry reads one message whose boundary is certain.
-func (in *input) entry(e *format.Entry) {
+func (in *input) entry(e *entry.Entry) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	before := len(in.batch)
-	var r format.Result
+	var r entry.Result
 	in.batch, r = in.reader.Take(e, in.batch)
 	in.note(e.Time, e.Raw, r)
 	in.bound(before)
@@ -74,7 +75,7 @@ func (in *input) entry(e *format.Entry) {
 func (in *input) line(name, raw string) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	var r format.Result
+	var r entry.Result
 	now := in.s.cfg.Clock()
 	if name == "" {
 		name = format.Syslog
@@ -97,11 +98,11 @@ func (in *input) bound(before int) {
 }
 
 // note counts a line, and keeps it if it was refused.
-func (in *input) note(at time.Time, raw string, r format.Result) {
+func (in *input) note(at time.Time, raw string, r entry.Result) {
 	in.s.mu.Lock()
 	defer in.s.mu.Unlock()
 	in.s.counts[Count{in.name, r.Why, r.Outcome}]++
-	if r.Outcome != format.Refused {
+	if r.Outcome != entry.Refused {
 		return
 	}
 	if len(in.s.refused) >= mostRefused {
@@ -112,7 +113,7 @@ func (in *input) note(at time.Time, raw string, r format.Result) {
 }
 
 func (in *input) refuse(at time.Time, why, raw string) {
-	in.note(at, raw, format.Result{Outcome: format.Refused, Why: why})
+	in.note(at, raw, entry.Result{Outcome: entry.Refused, Why: why})
 }
 
 // gap tells that something could not be seen.
@@ -124,7 +125,7 @@ func (in *input) gap(from, to time.Time, lost int64, why string) {
 
 func (in *input) gapOf(from, to time.Time, lost int64, why string) tallyman.Evidence {
 	v := tallyman.Unknown()
-	v.Kind, v.Witness, v.Host = tallyman.KindGap, format.Witness, in.s.cfg.Host
+	v.Kind, v.Witness, v.Host = tallyman.KindGap, entry.Witness, in.s.cfg.Host
 	v.Began, v.Time, v.Moved = tallyman.Clean(from), tallyman.Clean(to), lost
 	if v.Time.IsZero() {
 		v.Time = tallyman.Clean(in.s.cfg.Clock())
@@ -262,8 +263,8 @@ func (in *input) save(place any) error {
 
 // FromJournal makes an entry of a journal entry. What the program sent stands in Raw where journald has changed it: it cuts white space off the end, and
 // a file name may end in some.
-func FromJournal(j *journal.Entry) *format.Entry {
-	e := &format.Entry{
+func FromJournal(j *journal.Entry) *entry.Entry {
+	e := &entry.Entry{
 		Time: j.Time, Host: j.Host, Ident: j.Ident, PID: j.PID, Tag: j.Tag, Message: j.Message, Raw: j.Raw, Certain: true,
 	}
 	if j.Raw != "" {
@@ -281,12 +282,12 @@ func FromJournal(j *journal.Entry) *format.Entry {
 }
 
 // fromDatagram makes an entry of what came by a socket. The time is that of the arrival: the stamp has no year, no zone and no fraction.
-func fromDatagram(d *devlog.Datagram, c line.Clock) (*format.Entry, bool) {
+func fromDatagram(d *devlog.Datagram, c line.Clock) (*entry.Entry, bool) {
 	h, message, ok := line.Datagram(d.Text, c)
 	if !ok {
 		return nil, false
 	}
-	e := &format.Entry{
+	e := &entry.Entry{
 		Time: d.At, Ident: h.Ident, PID: d.PID, Tag: h.Tag, Note: h.Note, Message: message, Raw: d.Text, Certain: !d.Cut,
 	}
 	if e.PID == 0 {

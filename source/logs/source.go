@@ -15,6 +15,7 @@ import (
 	"tallyman"
 	"tallyman/source/logs/devlog"
 	"tallyman/source/logs/format"
+	"tallyman/source/logs/format/entry"
 	"tallyman/source/logs/format/line"
 	"tallyman/source/logs/journal"
 	"tallyman/source/logs/tail"
@@ -46,7 +47,7 @@ type RefusedLine struct {
 // Count is what lines are counted by.
 type Count struct {
 	Input, Why string
-	Outcome    format.Outcome
+	Outcome    entry.Outcome
 }
 
 const (

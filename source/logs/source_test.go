@@ -14,7 +14,7 @@ import (
 
 	"tallyman"
 	"tallyman/source/logs"
-	"tallyman/source/logs/format"
+	"tallyman/source/logs/format/entry"
 )
 
 // recorder keeps what is committed; it refuses as often as it is told to.
@@ -147,7 +147,7 @@ func TestWhatCouldNotBeStoredIsReadAgain(t *testing.T) {
 	if len(refused) == 0 || refused[0].Raw != "what is this" || refused[0].Why == "" || refused[0].Input != path {
 		t.Errorf("refused: %+v", refused)
 	}
-	if n := src.Counts()[logs.Count{Input: path, Why: refused[0].Why, Outcome: format.Refused}]; n < 1 {
+	if n := src.Counts()[logs.Count{Input: path, Why: refused[0].Why, Outcome: entry.Refused}]; n < 1 {
 		t.Errorf("counted %d: %v", n, src.Counts())
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"tallyman"
 	"tallyman/source/logs/format"
+	"tallyman/source/logs/format/entry"
 )
 
 // reader is the argument that makes this program read the lines of one format.
@@ -68,7 +69,7 @@ func runReader(in io.Reader, out io.Writer) error {
 		return fmt.Errorf("no line of the format %q is known here", s.Format)
 	}
 	now := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
-	r := format.NewReader(format.Options{Host: "vm"})
+	r := format.NewReader(entry.Options{Host: "vm"})
 	evidence := make([]tallyman.Evidence, 0, 4)
 	before, err := processorTime()
 	if err != nil {
@@ -77,8 +78,8 @@ func runReader(in io.Reader, out io.Writer) error {
 	var result readerResult
 	for result.CPU < s.CPU {
 		for _, line := range all {
-			var told format.Result
-			if evidence, told = r.Line(s.Format, line, now, evidence[:0]); told.Outcome != format.Told {
+			var told entry.Result
+			if evidence, told = r.Line(s.Format, line, now, evidence[:0]); told.Outcome != entry.Told {
 				result.Untold++
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"tallyman"
 	"tallyman/source/logs"
 	"tallyman/source/logs/format"
+	"tallyman/source/logs/format/entry"
 	"tallyman/source/logs/format/line"
 	"tallyman/source/logs/journal"
 )
@@ -128,7 +129,7 @@ func (l *log) look(lines []string, c line.Clock) (headed, full int) {
 // begin makes the reader, once all that the files say about each other is known.
 func (l *log) begin(cfg Config) {
 	l.host = cfg.Host
-	l.reader = format.NewReader(format.Options{Zone: l.zone, Host: cfg.Host})
+	l.reader = format.NewReader(entry.Options{Zone: l.zone, Host: cfg.Host})
 }
 
 // next returns the next evidence.
@@ -151,7 +152,7 @@ func (l *log) readLine() error {
 	raw, long, err := cutLine(l.file.r)
 	if raw != "" || err == nil {
 		l.sum.Lines++
-		r := format.Result{Outcome: format.Refused, Why: "longer than 64 KiB"}
+		r := entry.Result{Outcome: entry.Refused, Why: "longer than 64 KiB"}
 		if !long {
 			l.queue, r = l.reader.Line(l.sum.Format, raw, l.before, l.queue)
 		}
@@ -168,7 +169,7 @@ func (l *log) readEntry() error {
 	}
 	l.sum.Lines++
 	if errors.Is(err, journal.ErrEntry) {
-		l.note("", format.Result{Outcome: format.Refused, Why: err.Error()})
+		l.note("", entry.Result{Outcome: entry.Refused, Why: err.Error()})
 		return nil
 	}
 	for i := range entries {
@@ -177,10 +178,10 @@ func (l *log) readEntry() error {
 			l.queue = append(l.queue, blind(l.host, g.From, g.To, g.Lost, g.Why))
 			continue
 		}
-		entry := logs.FromJournal(e)
-		var r format.Result
-		l.queue, r = l.reader.Take(entry, l.queue)
-		l.note(entry.Raw, r)
+		m := logs.FromJournal(e)
+		var r entry.Result
+		l.queue, r = l.reader.Take(m, l.queue)
+		l.note(m.Raw, r)
 	}
 	return err
 }
@@ -216,18 +217,18 @@ func (l *log) read() {
 // blind tells that the log says nothing of a while.
 func blind(host string, from, to time.Time, lost int64, why string) tallyman.Evidence {
 	e := tallyman.Unknown()
-	e.Kind, e.Witness, e.Host, e.Err, e.Moved = tallyman.KindGap, format.Witness, host, why, lost
+	e.Kind, e.Witness, e.Host, e.Err, e.Moved = tallyman.KindGap, entry.Witness, host, why, lost
 	e.Time, e.Began = to, from
 	return e
 }
 
-func (l *log) note(raw string, r format.Result) {
+func (l *log) note(raw string, r entry.Result) {
 	switch r.Outcome {
-	case format.Told:
+	case entry.Told:
 		l.sum.Told++
-	case format.Noted:
+	case entry.Noted:
 		l.sum.Noted++
-	case format.Refused:
+	case entry.Refused:
 		l.sum.Refused++
 		if len(l.sum.First) < firstRefused {
 			l.sum.First = append(l.sum.First, Refused{l.sum.Lines, r.Why, strings.Clone(raw[:min(len(raw), longestKept)])})

@@ -13,7 +13,7 @@ import (
 	"tallyman"
 	"tallyman/source/files"
 	"tallyman/source/logs"
-	"tallyman/source/logs/format"
+	"tallyman/source/logs/format/entry"
 	"tallyman/source/wire"
 )
 
@@ -338,7 +338,7 @@ func (w *Watch) openLogs(p *plan, _ time.Time) (*work, error) {
 		count: func(into map[string]int64) {
 			for c, n := range s.Counts() {
 				into["logs_lines_total"] += n
-				if c.Outcome == format.Refused {
+				if c.Outcome == entry.Refused {
 					into["logs_refused_total"] += n
 				}
 			}

@@ -14,6 +14,7 @@ import (
 
 	"tallyman"
 	"tallyman/source/logs/format"
+	"tallyman/source/logs/format/entry"
 	"tallyman/source/logs/format/line"
 )
 
@@ -77,7 +78,7 @@ func TestFail2banSamplesGiveTheirHostsAndResults(t *testing.T) {
 	lines := 0
 	f := func(file, name string) {
 		t.Helper()
-		r := format.NewReader(format.Options{Zone: zurich})
+		r := format.NewReader(entry.Options{Zone: zurich})
 		var notes []note
 		for n, raw := range read(t, "log-fail2ban/"+file) {
 			if text, ok := strings.CutPrefix(raw, "# failJSON: "); ok {
@@ -90,14 +91,14 @@ func TestFail2banSamplesGiveTheirHostsAndResults(t *testing.T) {
 			}
 			if raw == "" || raw[0] == '#' {
 				if strings.HasPrefix(raw, "# filterOptions") { // another test begins: pids come again
-					r = format.NewReader(format.Options{Zone: zurich})
+					r = format.NewReader(entry.Options{Zone: zurich})
 				}
 				continue
 			}
 			lines++
 			got, result := r.Line(name, raw, now, nil)
 			e, host, failed := failure(got)
-			if result.Outcome == format.Refused && result.Why == "" {
+			if result.Outcome == entry.Refused && result.Why == "" {
 				t.Errorf("%s:%d: refused without a reason", file, n+1)
 			}
 			want, strict := settled(notes)
@@ -115,7 +116,7 @@ func TestFail2banSamplesGiveTheirHostsAndResults(t *testing.T) {
 			if want.Host != "" && !sameHost(host, want.Host) {
 				t.Errorf("%s:%d: client %q, want %q: %s", file, n+1, host, want.Host, raw)
 			}
-			if at, err := time.ParseInLocation("2006-01-02T15:04:05", want.Time, zurich); want.Time != "" && (err != nil || !e.Time.Truncate(time.Second).Equal(at)) && result.Outcome == format.Told && e.Raw == raw {
+			if at, err := time.ParseInLocation("2006-01-02T15:04:05", want.Time, zurich); want.Time != "" && (err != nil || !e.Time.Truncate(time.Second).Equal(at)) && result.Outcome == entry.Told && e.Raw == raw {
 				t.Errorf("%s:%d: at %s, want %s: %s", file, n+1, e.Time.In(zurich), want.Time, raw)
 			}
 			if want.User != nil && e.User != *want.User && !strings.EqualFold(e.User, *want.User) {
@@ -170,7 +171,7 @@ func TestCrowdSecSamplesGiveTheirHostsAndResults(t *testing.T) {
 		if len(want) == 0 {
 			t.Fatalf("%s asserts nothing", test)
 		}
-		r := format.NewReader(format.Options{})
+		r := format.NewReader(entry.Options{})
 		i := 0
 		var late []tallyman.Evidence // told when nothing more came
 		var lateWant []string
@@ -188,7 +189,7 @@ func TestCrowdSecSamplesGiveTheirHostsAndResults(t *testing.T) {
 				if len(got) != 1 || got[0].Kind != tallyman.KindLogin || !sameHost(clientOf(&got[0]), w[`Evt.Meta["source_ip"]`]) {
 					t.Errorf("%s: %+v, want a login of %v", raw, got, w)
 				}
-			case w["Success"] == "true" && result.Outcome == format.Noted && strings.Contains(raw, "pam_unix"), e.Raw != "" && e.Raw != raw && strings.Contains(raw, "pam_unix"):
+			case w["Success"] == "true" && result.Outcome == entry.Noted && strings.Contains(raw, "pam_unix"), e.Raw != "" && e.Raw != raw && strings.Contains(raw, "pam_unix"):
 				late = append(late, got...)
 				lateWant = append(lateWant, w[`Evt.Meta["source_ip"]`])
 			case w["Success"] == "true":
@@ -227,7 +228,7 @@ func TestOSSECSamplesGiveTheirResults(t *testing.T) {
 	}
 	f := func(file, name string) {
 		t.Helper()
-		r := format.NewReader(format.Options{})
+		r := format.NewReader(entry.Options{})
 		var lines []string
 		for _, raw := range read(t, "log-ossec/"+file) {
 			if _, text, ok := strings.Cut(raw, " pass = "); ok {
@@ -247,7 +248,7 @@ func TestOSSECSamplesGiveTheirResults(t *testing.T) {
 				if len(got) > 0 {
 					kind = got[0].Kind
 				}
-				if kind != want || result.Outcome == format.Refused {
+				if kind != want || result.Outcome == entry.Refused {
 					t.Errorf("%s: %s %+v, want %s", one, kind, result, want)
 				}
 			}
@@ -262,12 +263,12 @@ func TestOSSECLogEntriesAreAllUnderstood(t *testing.T) {
 	now := time.Date(2006, 12, 31, 0, 0, 0, 0, time.UTC)
 	f := func(file, name string, logins, failed, transfers int) {
 		t.Helper()
-		r := format.NewReader(format.Options{})
+		r := format.NewReader(entry.Options{})
 		var all []tallyman.Evidence
 		for _, raw := range read(t, "log-ossec/"+file) {
-			var result format.Result
+			var result entry.Result
 			all, result = r.Line(name, raw, now, all)
-			if result.Outcome == format.Refused && !strings.HasPrefix(raw, ` `) && !strings.HasPrefix(raw, ` "`) {
+			if result.Outcome == entry.Refused && !strings.HasPrefix(raw, ` `) && !strings.HasPrefix(raw, ` "`) {
 				t.Errorf("%s: %s", result.Why, raw)
 			}
 		}

@@ -1,4 +1,4 @@
-// Package format turns log lines of other people's servers into evidence. One file is one format, with one line in the table.
+// Package format turns log lines of other people's servers into evidence. One file of the rooms tftp, ftp and ssh is one format, with one line in the table here.
 //
 //	entry (time, host, ident, pid, message) --Reader--> format of that ident --Take--> evidence, or a reason why not
 //

@@ -6,6 +6,7 @@ import (
 
 	"tallyman"
 	"tallyman/source/logs/format"
+	"tallyman/source/logs/format/entry"
 )
 
 // What clients choose, names of files and of users, may look like the lines of a server. None of it is told as one: where the boundary cannot be
@@ -14,7 +15,7 @@ func TestNameThatLooksLikeALineForgesNothing(t *testing.T) {
 	now := time.Date(2026, 11, 27, 1, 0, 0, 0, time.UTC)
 	f := func(name, raw string, want ...string) {
 		t.Helper()
-		r := format.NewReader(format.Options{Host: "vm"})
+		r := format.NewReader(entry.Options{Host: "vm"})
 		all, result := r.Line(name, raw, now, nil)
 		var got []string
 		for _, e := range append(all, r.Settle(now.AddDate(1, 0, 0), nil)...) {
@@ -23,7 +24,7 @@ func TestNameThatLooksLikeALineForgesNothing(t *testing.T) {
 			}
 			got = append(got, e.Kind.String()+" "+e.User)
 		}
-		if len(got) == 0 && result.Outcome == format.Told || len(got) != len(want) || len(want) > 0 && got[0] != want[0] {
+		if len(got) == 0 && result.Outcome == entry.Told || len(got) != len(want) || len(want) > 0 && got[0] != want[0] {
 			t.Errorf("%s: %+v %q, want %q", raw, result, got, want)
 		}
 	}
@@ -54,7 +55,7 @@ func TestNameThatLooksLikeALineForgesNothing(t *testing.T) {
 }
 
 func TestPureFTPdTellsWhatWasDeletedByItsName(t *testing.T) {
-	r := format.NewReader(format.Options{Host: "vm"})
+	r := format.NewReader(entry.Options{Host: "vm"})
 	all, _ := r.Line("pure-ftpd", "Nov 27 00:55:09 vm pure-ftpd[3]: (u@10.0.0.7) [NOTICE] Deleted a uploaded  (5 bytes, 1.00KB/sec)", time.Date(2026, 11, 27, 1, 0, 0, 0, time.UTC), nil)
 	if len(all) != 1 || all[0].Op != tallyman.OpDelete || all[0].Path != "a uploaded  (5 bytes, 1.00KB/sec)" {
 		t.Errorf("%+v", all)

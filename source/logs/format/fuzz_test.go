@@ -10,6 +10,7 @@ import (
 
 	"tallyman"
 	"tallyman/source/logs/format"
+	"tallyman/source/logs/format/entry"
 )
 
 // seeds are the lines of the tests of this package, and the samples.
@@ -45,7 +46,7 @@ func FuzzLines(f *testing.F) {
 	now := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
 	f.Fuzz(func(t *testing.T, which uint8, first, second string) {
 		name := names[int(which)%len(names)]
-		r := format.NewReader(format.Options{Host: "vm"})
+		r := format.NewReader(entry.Options{Host: "vm"})
 		both := first + "\n" + second
 		plain := both
 		if strings.Contains(both, `\`) && !strings.HasPrefix(first, "{") {
@@ -61,7 +62,7 @@ func FuzzLines(f *testing.F) {
 		part := func(s string) bool { return strings.Contains(plain, s) || name == "sftpgo" }
 		for _, raw := range []string{first, second} {
 			got, result := r.Line(name, raw, now, nil)
-			if result.Outcome == format.Refused && (len(got) > 0 || result.Why == "") {
+			if result.Outcome == entry.Refused && (len(got) > 0 || result.Why == "") {
 				t.Errorf("refused (%q), and told %+v", result.Why, got)
 			}
 			for _, e := range append(got, r.Settle(now.AddDate(8000, 0, 0), nil)...) {
@@ -101,8 +102,8 @@ func FuzzNames(f *testing.F) {
 		name = name[:min(len(name), 4096)]
 		check := func(ident, message string, want func(e *tallyman.Evidence) string) {
 			t.Helper()
-			r := format.NewReader(format.Options{})
-			e := &format.Entry{Time: at, Ident: ident, PID: 7, Tag: "7", Message: message, Raw: message, Certain: true}
+			r := format.NewReader(entry.Options{})
+			e := &entry.Entry{Time: at, Ident: ident, PID: 7, Tag: "7", Message: message, Raw: message, Certain: true}
 			got, result := r.Take(e, nil)
 			if len(got) != 1 || want(&got[0]) != name || got[0].Peer.Addr().String() != "10.0.0.7" {
 				t.Errorf("%s: %q: %+v %+v", ident, message, result, got)

@@ -8,6 +8,7 @@ import (
 
 	"tallyman"
 	"tallyman/source/logs/format"
+	"tallyman/source/logs/format/entry"
 )
 
 // shown is evidence in one line: what is unknown is left out.
@@ -64,7 +65,7 @@ func shown(e *tallyman.Evidence) string {
 // that it was refused.
 func script(t *testing.T, name, text string) {
 	t.Helper()
-	r := format.NewReader(format.Options{Host: "vm"})
+	r := format.NewReader(entry.Options{Host: "vm"})
 	now := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
 	var got, want []string
 	check := func(raw string) {
@@ -92,11 +93,11 @@ func script(t *testing.T, name, text string) {
 				}
 			}
 			switch result.Outcome {
-			case format.Noted:
+			case entry.Noted:
 				got = append(got, "~ "+result.Why)
-			case format.Refused:
+			case entry.Refused:
 				got = append(got, "! "+result.Why)
-			case format.Told:
+			case entry.Told:
 			}
 		}
 	}

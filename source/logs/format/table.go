@@ -6,44 +6,39 @@ import (
 	"time"
 
 	"tallyman"
+	"tallyman/source/logs/format/entry"
+	"tallyman/source/logs/format/ftp"
 	"tallyman/source/logs/format/line"
+	"tallyman/source/logs/format/ssh"
+	"tallyman/source/logs/format/tftp"
 )
-
-// Options are what a format is told at the start.
-type Options struct {
-	// Zone is the local time of the server that wrote the lines, for stamps that name none. nil is UTC.
-	Zone *time.Location
-	// Host is where the lines were written, for those that do not say.
-	Host string
-
-	ssh *sshSilence // what sshd and its sftp server have in common
-}
 
 // spec is one format of the table. Own reads a line of a file that has no head of syslog; formats without it stand in syslog only.
 type spec struct {
 	name   string
 	idents []string
-	own    func(raw string, c line.Clock) (Entry, bool)
-	make   func(Options) Format
+	own    func(raw string, c line.Clock) (entry.Entry, bool)
+	make   func(entry.Options) entry.Format
+	ssh    func(*ssh.Silence) entry.Format // instead of make, for those that share what sshd said
 }
 
 // table is all formats. Where two could read one file, the stricter stands first.
 var table = [...]spec{
-	{"tftpd-hpa", []string{"in.tftpd", "tftpd"}, nil, newHPA},
-	{"atftpd", []string{"atftpd"}, nil, newATFTPD},
-	{"dnsmasq", []string{"dnsmasq-tftp", "dnsmasq"}, nil, newDnsmasq},
-	{"vsftpd", []string{"vsftpd"}, vsftpdLine, newVsftpd},
-	{"xferlog", nil, xferlogLine, newXferlog},
-	{"proftpd", []string{"proftpd"}, nil, newProftpd},
-	{"pure-ftpd-clf", nil, pureCLFLine, newPureCLF},
-	{"proftpd-extended", nil, extendedLine, newExtended},
-	{"pure-ftpd-w3c", nil, pureW3CLine, newPureW3C},
-	{"pure-ftpd-stats", nil, pureStatsLine, newPureStats},
-	{"pure-ftpd", []string{"pure-ftpd"}, nil, newPureFTPd},
-	{"sshd", []string{"sshd", "sshd-session", "sshd-auth"}, nil, newSSHD},
-	{"sftp-server", []string{"internal-sftp", "sftp-server"}, nil, newSFTPServer},
-	{"ftpd", []string{"ftpd", "in.ftpd", "wu-ftpd"}, nil, newFTPD},
-	{"sftpgo", nil, sftpgoLine, newSFTPGo},
+	{name: "tftpd-hpa", idents: []string{"in.tftpd", "tftpd"}, make: tftp.NewHPA},
+	{name: "atftpd", idents: []string{"atftpd"}, make: tftp.NewATFTPD},
+	{name: "dnsmasq", idents: []string{"dnsmasq-tftp", "dnsmasq"}, make: tftp.NewDnsmasq},
+	{name: "vsftpd", idents: []string{"vsftpd"}, own: ftp.VsftpdLine, make: ftp.NewVsftpd},
+	{name: "xferlog", own: ftp.XferlogLine, make: ftp.NewXferlog},
+	{name: "proftpd", idents: []string{"proftpd"}, make: ftp.NewProftpd},
+	{name: "pure-ftpd-clf", own: ftp.PureCLFLine, make: ftp.NewPureCLF},
+	{name: "proftpd-extended", own: ftp.ExtendedLine, make: ftp.NewExtended},
+	{name: "pure-ftpd-w3c", own: ftp.PureW3CLine, make: ftp.NewPureW3C},
+	{name: "pure-ftpd-stats", own: ftp.PureStatsLine, make: ftp.NewPureStats},
+	{name: "pure-ftpd", idents: []string{"pure-ftpd"}, make: ftp.NewPureFTPd},
+	{name: "sshd", idents: []string{"sshd", "sshd-session", "sshd-auth"}, ssh: ssh.NewSSHD},
+	{name: "sftp-server", idents: []string{"internal-sftp", "sftp-server"}, ssh: ssh.NewSFTPServer},
+	{name: "ftpd", idents: []string{"ftpd", "in.ftpd", "wu-ftpd"}, make: ftp.NewFTPD},
+	{name: "sftpgo", own: ftp.SFTPGoLine, make: ftp.NewSFTPGo},
 }
 
 // Syslog is the name of a file that holds lines of several servers, each with its tag.
@@ -107,7 +102,7 @@ func Detect(lines []string, c line.Clock) (name string, ok bool) {
 			continue
 		}
 		full++
-		if e, ok := fromLine(raw, c); ok {
+		if e, ok := entry.FromLine(raw, c); ok {
 			tagged = tagged || Known(e.Ident)
 		}
 		for i := range table {
@@ -136,24 +131,24 @@ func Detect(lines []string, c line.Clock) (name string, ok bool) {
 
 // Reader reads entries of many servers, each by its format.
 type Reader struct {
-	opt     Options
-	formats map[*spec]Format
+	opt     entry.Options
+	silence *ssh.Silence
+	formats map[*spec]entry.Format
 	counts  map[count]int64
 }
 
 // count is what is counted apart. Whys are constants and formats are few: the map is bounded.
 type count struct {
 	format string
-	Result
+	entry.Result
 }
 
 // NewReader returns a Reader that has seen nothing.
-func NewReader(opt Options) *Reader {
+func NewReader(opt entry.Options) *Reader {
 	if opt.Zone == nil {
 		opt.Zone = time.UTC
 	}
-	opt.ssh = newSSHSilence()
-	return &Reader{opt: opt, formats: map[*spec]Format{}, counts: map[count]int64{}}
+	return &Reader{opt: opt, silence: ssh.NewSilence(), formats: map[*spec]entry.Format{}, counts: map[count]int64{}}
 }
 
 // Reasons for lines that no format gets to see.
@@ -161,25 +156,24 @@ const (
 	whyNoFormat = "no format reads lines of this tag"
 	whyNoHead   = "no time and tag at the start of the line"
 	whyNoStamp  = "the entry has no time"
-	whyNotOwn   = "not a line of this format"
 	whyEmpty    = "an empty line"
 )
 
 // Take reads an entry by the format of its tag, and appends what it tells to out.
-func (r *Reader) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
+func (r *Reader) Take(e *entry.Entry, out []tallyman.Evidence) ([]tallyman.Evidence, entry.Result) {
 	s := byIdent(e.Ident)
 	if s == nil {
-		return out, r.count("", noted(whyNoFormat))
+		return out, r.count("", entry.Note(whyNoFormat))
 	}
 	return r.take(s, e, out)
 }
 
 // Line reads one line of a text file of the named format, without its newline. Now is the reference for stamps without a year.
-func (r *Reader) Line(name, raw string, now time.Time, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
+func (r *Reader) Line(name, raw string, now time.Time, out []tallyman.Evidence) ([]tallyman.Evidence, entry.Result) {
 	c := line.Clock{Now: now, Zone: r.opt.Zone}
 	raw = strings.TrimSuffix(raw, "\r")
 	if strings.TrimSpace(raw) == "" {
-		return out, r.count(name, noted(whyEmpty))
+		return out, r.count(name, entry.Note(whyEmpty))
 	}
 	s := byName(name)
 	if s != nil && s.own != nil {
@@ -187,39 +181,43 @@ func (r *Reader) Line(name, raw string, now time.Time, out []tallyman.Evidence) 
 			return r.take(s, &e, out)
 		}
 		if s.idents == nil {
-			return out, r.count(name, refused(whyNotOwn))
+			return out, r.count(name, entry.Refuse(entry.WhyNotOwn))
 		}
 	}
-	e, ok := fromLine(raw, c)
+	e, ok := entry.FromLine(raw, c)
 	switch {
 	case !ok:
-		return out, r.count(name, refused(whyNoHead))
+		return out, r.count(name, entry.Refuse(whyNoHead))
 	case s == nil:
 		return r.Take(&e, out)
 	case byIdent(e.Ident) != s:
-		return out, r.count(name, noted(whyNoFormat))
+		return out, r.count(name, entry.Note(whyNoFormat))
 	}
 	return r.take(s, &e, out)
 }
 
-func (r *Reader) take(s *spec, e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
+func (r *Reader) take(s *spec, e *entry.Entry, out []tallyman.Evidence) ([]tallyman.Evidence, entry.Result) {
 	if e.Time.IsZero() {
-		return out, r.count(s.name, refused(whyNoStamp))
+		return out, r.count(s.name, entry.Refuse(whyNoStamp))
 	}
 	if e.Host == "" {
 		e.Host = r.opt.Host
 	}
 	f := r.formats[s]
 	if f == nil {
-		f = s.make(r.opt)
+		if s.ssh != nil {
+			f = s.ssh(r.silence)
+		} else {
+			f = s.make(r.opt)
+		}
 		r.formats[s] = f
 	}
-	e.format = s.name
+	e.Format = s.name
 	out, result := f.Take(e, out)
 	return out, r.count(s.name, result)
 }
 
-func (r *Reader) count(name string, result Result) Result {
+func (r *Reader) count(name string, result entry.Result) entry.Result {
 	r.counts[count{name, result}]++
 	return result
 }
@@ -227,15 +225,15 @@ func (r *Reader) count(name string, result Result) Result {
 // Settle appends what formats held back since before then, because a later line could have changed it.
 func (r *Reader) Settle(then time.Time, out []tallyman.Evidence) []tallyman.Evidence {
 	for i := range table {
-		if s, ok := r.formats[&table[i]].(settler); ok {
-			out = s.settle(then, out)
+		if s, ok := r.formats[&table[i]].(entry.Settler); ok {
+			out = s.Settle(then, out)
 		}
 	}
 	return out
 }
 
 // Count calls f with each format, outcome and reason, and how many lines had them.
-func (r *Reader) Count(f func(format string, result Result, n int64)) {
+func (r *Reader) Count(f func(format string, result entry.Result, n int64)) {
 	for k, n := range r.counts {
 		f(k.format, k.Result, n)
 	}

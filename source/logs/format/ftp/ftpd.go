@@ -1,25 +1,28 @@
-package format
+package ftp
 
 import (
 	"strings"
 
 	"tallyman"
+	"tallyman/source/logs/format/entry"
 )
 
 // ftpd reads what the old daemons (BSD, Solaris, wu-ftpd) write to syslog: logins and denials. Their transfers stand in xferlog; the IMPORT and EXPORT
 // lines of one of them name neither client nor result.
 type ftpd struct{}
 
-func newFTPD(Options) Format { return ftpd{} }
+// NewFTPD returns the format of the old ftpd of BSD, Solaris and wu-ftpd.
+func NewFTPD(entry.Options) entry.Format { return ftpd{} }
 
-func (ftpd) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
+// Take implements entry.Format.
+func (ftpd) Take(e *entry.Entry, out []tallyman.Evidence) ([]tallyman.Evidence, entry.Result) {
 	m := strings.TrimRight(e.Message, " ")
 	if strings.HasPrefix(m, "[ID ") {
 		if _, rest, ok := strings.Cut(m, "] "); ok {
 			m = rest
 		}
 	}
-	v := e.session(tallyman.KindLoginFailed, "ftp")
+	v := e.Session(tallyman.KindLoginFailed, "ftp")
 	v.Reason = tallyman.LoginFailed
 	from := ""
 	switch {
@@ -41,30 +44,30 @@ func (ftpd) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, Result
 		from, v.User, _ = strings.Cut(rest, ", ")
 		v.Err = "login refused " + why
 	case strings.HasPrefix(m, "FTP session closed"):
-		return out, noted(whySession)
+		return out, entry.Note(entry.WhySession)
 	case strings.HasPrefix(m, "FTPD: IMPORT file "), strings.HasPrefix(m, "FTPD: EXPORT file "):
-		return out, noted("names neither client nor result")
+		return out, entry.Note("names neither client nor result")
 	case strings.HasPrefix(m, "connect"), strings.HasPrefix(m, "User ") && strings.Contains(m, " timed out after "):
-		return out, noted(whySession)
+		return out, entry.Note(entry.WhySession)
 	case strings.HasPrefix(m, "warning: "), strings.HasPrefix(m, "gethostbyaddr: "):
-		return out, noted(whyServer)
+		return out, entry.Note(entry.WhyServer)
 	default:
-		host, user, ok := pamFailure(m)
+		host, user, ok := entry.PAMFailure(m)
 		switch {
 		case ok:
 			from, v.User, v.Err = host, user, "authentication failure"
-		case pamOther(m):
-			return out, noted(whySession)
+		case entry.PAMOther(m):
+			return out, entry.Note(entry.WhySession)
 		default:
-			return out, refused(whyUnknown)
+			return out, entry.Refuse(entry.WhyUnknown)
 		}
 	}
 	if name, at, ok := strings.Cut(from, " ["); ok && strings.HasSuffix(at, "]") && !strings.ContainsAny(name, " []") { // NAME [ADDRESS]
 		from = strings.TrimSuffix(at, "]")
 	}
 	if from == "" || strings.ContainsAny(from, " \t") {
-		return out, refused(whyNoAddress)
+		return out, entry.Refuse(entry.WhyNoAddress)
 	}
-	e.finish(&v, client(&v, from)...)
-	return append(out, v), Result{}
+	e.Finish(&v, entry.Client(&v, from)...)
+	return append(out, v), entry.Result{}
 }

@@ -1,14 +1,14 @@
-package format
+package entry
 
 import "strings"
 
-// pamFailure reads what pam_unix says of a failed login, in the forms that it has had:
+// PAMFailure reads what pam_unix says of a failed login, in the forms that it has had:
 //
 //	pam_unix(vsftpd:auth): authentication failure; logname= uid=0 euid=0 tty=ftp ruser=test rhost=192.0.2.1  user=test
 //	(pam_unix) authentication failure; ...                 authentication failure; ...   (with the module in the tag)
 //
 // user is ruser where the module names no user: it knows none of this name.
-func pamFailure(message string) (host, user string, ok bool) {
+func PAMFailure(message string) (host, user string, ok bool) {
 	m := message
 	if rest, found := strings.CutPrefix(m, "(pam_unix) "); found {
 		m = rest
@@ -24,7 +24,7 @@ func pamFailure(message string) (host, user string, ok bool) {
 	if !found {
 		return "", "", false
 	}
-	ruser, rest, found := cutLast(rest, " rhost=")
+	ruser, rest, found := CutLast(rest, " rhost=")
 	if !found {
 		return "", "", false
 	}
@@ -36,7 +36,7 @@ func pamFailure(message string) (host, user string, ok bool) {
 	return strings.TrimSuffix(host, " [preauth]"), strings.TrimSuffix(user, " [preauth]"), true
 }
 
-// pamOther reports the other lines of PAM modules: they tell nothing that the server does not.
-func pamOther(message string) bool {
+// PAMOther reports the other lines of PAM modules: they tell nothing that the server does not.
+func PAMOther(message string) bool {
 	return strings.HasPrefix(message, "pam_") || strings.HasPrefix(message, "(pam_") || strings.HasPrefix(message, "PAM ")
 }

@@ -1,10 +1,11 @@
-package format
+package ftp
 
 import (
 	"net/netip"
 	"strings"
 
 	"tallyman"
+	"tallyman/source/logs/format/entry"
 )
 
 // ftpOp is what a command does to a file (RFC 959, 3659); NoOp for all that touch none.
@@ -40,7 +41,7 @@ func ftpRefusal(code int64, text string, op tallyman.Op) tallyman.Reason {
 		case strings.Contains(text, "No such file"), strings.Contains(text, "not found"), strings.Contains(text, "doesn't exist"):
 			return tallyman.NotFound
 		case strings.Contains(text, "ermission denied"):
-			return denial(op)
+			return entry.Denial(op)
 		}
 		return tallyman.NotAllowed
 	case 451:
@@ -50,7 +51,7 @@ func ftpRefusal(code int64, text string, op tallyman.Op) tallyman.Reason {
 	case 552:
 		return tallyman.Quota
 	case 553:
-		return denial(op)
+		return entry.Denial(op)
 	case 521, 522:
 		return tallyman.Policy
 	}
@@ -73,32 +74,32 @@ func ftpFailure(code int64) tallyman.Reason {
 }
 
 // unconfirmed marks the claim of a stored upload: a server without the client's word writes it when the client was cut off, too.
-func unconfirmed(v *tallyman.Evidence) []fact {
+func unconfirmed(v *tallyman.Evidence) []entry.Fact {
 	if v.Kind == tallyman.KindClosed && v.Reason == tallyman.Stored {
-		return []fact{isAssumed()}
+		return []entry.Fact{entry.Assumed()}
 	}
 	return nil
 }
 
 // refusedCommand says about a command that is no transfer what was refused. A data port at another address than the client's is a bounce.
-func refusedCommand(v *tallyman.Evidence, verb, argument string) []fact {
-	facts := []fact{{"command", verb}}
+func refusedCommand(v *tallyman.Evidence, verb, argument string) []entry.Fact {
+	facts := []entry.Fact{entry.NewFact("command", verb)}
 	if v.Op != tallyman.NoOp {
 		v.Name = argument
 		return facts
 	}
 	if argument != "" {
-		facts = append(facts, fact{"argument", argument})
+		facts = append(facts, entry.NewFact("argument", argument))
 	}
 	var to netip.Addr
 	switch strings.ToUpper(verb) {
 	case "PORT": // h1,h2,h3,h4,p1,p2
 		if f := strings.Split(argument, ","); len(f) == 6 {
-			to, _ = address(strings.Join(f[:4], "."))
+			to, _ = entry.Address(strings.Join(f[:4], "."))
 		}
 	case "EPRT": // |1|address|port|
 		if f := strings.Split(argument, "|"); len(f) == 5 {
-			to, _ = address(f[2])
+			to, _ = entry.Address(f[2])
 		}
 	}
 	if to.IsValid() && v.Peer.IsValid() && to != v.Peer.Addr() {
@@ -118,7 +119,7 @@ func ftpDone(v *tallyman.Evidence, verb string, code int64, text string) bool {
 	case strings.EqualFold(verb, "PASS") && failed, strings.EqualFold(verb, "USER") && code >= 500:
 		v.Kind, v.Reason, v.Err = tallyman.KindLoginFailed, tallyman.LoginFailed, text
 	case op.MovesContent() && code >= 200 && code < 300:
-		v.Kind, v.Op, v.Reason = tallyman.KindClosed, op, wellDone(op)
+		v.Kind, v.Op, v.Reason = tallyman.KindClosed, op, entry.WellDone(op)
 	case op.MovesContent() && failed && (v.Moved > 0 || code == 426):
 		v.Kind, v.Op, v.Reason, v.Err = tallyman.KindClosed, op, ftpFailure(code), text
 	case op.MovesContent() && code == 425:

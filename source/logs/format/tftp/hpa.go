@@ -1,4 +1,4 @@
-package format
+package tftp
 
 import (
 	"net/netip"
@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"tallyman"
+	"tallyman/source/logs/format/entry"
 )
 
 // hpa reads tftpd-hpa: a child per request, so its pid pairs the lines. It writes requests only with -v and refusals only with -vv, and never
 // the end of a transfer that ends well.
 type hpa struct {
-	requests *memo[int32, *hpaRequest]
+	requests *entry.Memo[int32, *hpaRequest]
 }
 
 // hpaRequest is what is known of one child.
@@ -25,12 +26,14 @@ type hpaRequest struct {
 	mapped   bool   // input is known
 	stopped  bool   // the map refused the name
 	refused  bool
-	assigned []fact
+	assigned []entry.Fact
 }
 
-func newHPA(Options) Format { return &hpa{requests: newMemo[int32, *hpaRequest]()} }
+// NewHPA returns the format of tftpd-hpa.
+func NewHPA(entry.Options) entry.Format { return &hpa{requests: entry.NewMemo[int32, *hpaRequest]()} }
 
-func (f *hpa) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
+// Take implements entry.Format.
+func (f *hpa) Take(e *entry.Entry, out []tallyman.Evidence) ([]tallyman.Evidence, entry.Result) {
 	m := strings.TrimSuffix(e.Message, "\n")
 	switch {
 	case strings.HasPrefix(m, "RRQ from "):
@@ -42,7 +45,7 @@ func (f *hpa) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, Resu
 	case strings.HasPrefix(m, "remap: "):
 		return out, f.remap(e, m[len("remap: "):])
 	case m == "tftp: client does not accept options":
-		return f.end(e, tallyman.SizeProbe, "client does not accept options", out), Result{}
+		return f.end(e, tallyman.SizeProbe, "client does not accept options", out), entry.Result{}
 	case strings.HasPrefix(m, "connection refused from "):
 		return f.wrapper(e, m[len("connection refused from "):], out)
 	case strings.HasPrefix(m, "nak: "):
@@ -50,25 +53,25 @@ func (f *hpa) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, Resu
 	}
 	for _, call := range [...]string{"tftpd: read(ack): ", "tftpd: read: ", "tftpd: write(ack): ", "tftpd: write: ", "tftpd: oack: "} {
 		if text, ok := strings.CutPrefix(m, call); ok {
-			return f.end(e, netReason(text), text, out), Result{}
+			return f.end(e, entry.NetReason(text), text, out), entry.Result{}
 		}
 	}
 	for _, call := range [...]string{"recvfrom: ", "bind: ", "fork: ", "cannot ", "Cannot ", "ioctl", "socket", "tftpd: ", "in.tftpd", "received interrupt", "setsockopt"} {
 		if strings.HasPrefix(m, call) {
-			return out, noted(whyServer)
+			return out, entry.Note(entry.WhyServer)
 		}
 	}
-	return out, refused(whyUnknown)
+	return out, entry.Refuse(entry.WhyUnknown)
 }
 
 // request reads "IP filename NAME" or "IP filename NAME remapped to NEW", where NAME may hold any text.
-func (f *hpa) request(e *Entry, m string, op tallyman.Op, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
+func (f *hpa) request(e *entry.Entry, m string, op tallyman.Op, out []tallyman.Evidence) ([]tallyman.Evidence, entry.Result) {
 	from, rest, ok := strings.Cut(m, " filename ")
-	at, isAddr := peer(from)
+	at, isAddr := entry.Peer(from)
 	if !ok || !isAddr {
-		return out, refused(whyNoAddress)
+		return out, entry.Refuse(entry.WhyNoAddress)
 	}
-	old, _ := f.requests.get(e.PID)
+	old, _ := f.requests.Get(e.PID)
 	r := &hpaRequest{began: tallyman.Clean(e.Time), op: op, name: rest, peer: at}
 	if old != nil && old.mapped && old.began.IsZero() {
 		r.input, r.mapped, r.stopped = old.input, true, old.stopped
@@ -80,34 +83,34 @@ func (f *hpa) request(e *Entry, m string, op tallyman.Op, out []tallyman.Evidenc
 		r.name, r.path = r.input, rest[len(r.input)+len(arrow):]
 	case n == 1: // a map's work, or a client's joke
 		r.name, r.path, _ = strings.Cut(rest, arrow)
-		r.assigned = []fact{{"remap", "assumed"}}
+		r.assigned = []entry.Fact{entry.NewFact("remap", "assumed")}
 	case n > 1:
-		r.assigned = []fact{{"remap", "ambiguous"}}
+		r.assigned = []entry.Fact{entry.NewFact("remap", "ambiguous")}
 	}
-	v := e.say(tallyman.KindRequest, "tftp")
+	v := e.Say(tallyman.KindRequest, "tftp")
 	v.Began, v.Op, v.Name, v.Path, v.Peer = r.began, op, r.name, r.path, at
 	v.Proc.PID = e.PID
-	e.finish(&v, r.assigned...)
+	e.Finish(&v, r.assigned...)
 	if e.PID != 0 {
-		r.name, r.path, r.input = keep(r.name), keep(r.path), keep(r.input)
-		f.requests.put(e.PID, r)
+		r.name, r.path, r.input = entry.Keep(r.name), entry.Keep(r.path), entry.Keep(r.input)
+		f.requests.Put(e.PID, r)
 	}
-	return append(out, v), Result{}
+	return append(out, v), entry.Result{}
 }
 
 // nak reads "CODE, TEXT) to IP".
-func (f *hpa) nak(e *Entry, m string, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
-	m, to, ok := cutLast(m, ") to ")
+func (f *hpa) nak(e *entry.Entry, m string, out []tallyman.Evidence) ([]tallyman.Evidence, entry.Result) {
+	m, to, ok := entry.CutLast(m, ") to ")
 	digits, text, cut := strings.Cut(m, ", ")
-	code, isNumber := number(digits)
-	at, isAddr := peer(to)
+	code, isNumber := entry.Number(digits)
+	at, isAddr := entry.Peer(to)
 	switch {
 	case !ok || !cut || !isNumber || code > 65535:
-		return out, refused(whyNumber)
+		return out, entry.Refuse(entry.WhyNumber)
 	case !isAddr:
-		return out, refused(whyNoAddress)
+		return out, entry.Refuse(entry.WhyNoAddress)
 	}
-	r, known := f.requests.get(e.PID)
+	r, known := f.requests.Get(e.PID)
 	if !known {
 		r = &hpaRequest{}
 	}
@@ -118,8 +121,8 @@ func (f *hpa) nak(e *Entry, m string, out []tallyman.Evidence) ([]tallyman.Evide
 	}
 	v.Peer, v.Reason, v.Err = at, reason, text
 	r.refused = true
-	e.finish(&v, append([]fact{{"code", int(code)}}, r.assigned...)...)
-	return append(out, v), Result{}
+	e.Finish(&v, append([]entry.Fact{entry.NewFact("code", int(code))}, r.assigned...)...)
+	return append(out, v), entry.Result{}
 }
 
 // hpaReason knows the texts of the server and of the C library.
@@ -139,7 +142,7 @@ func hpaReason(code int, text string, r *hpaRequest) tallyman.Reason {
 	case 1:
 		return tallyman.NotFound
 	case 2:
-		return denial(r.op)
+		return entry.Denial(r.op)
 	case 3:
 		return tallyman.DiskFull
 	case 4, 5, 8:
@@ -147,51 +150,51 @@ func hpaReason(code int, text string, r *hpaRequest) tallyman.Reason {
 	case 6:
 		return tallyman.Exists
 	}
-	return fileReason(text, denial(r.op))
+	return entry.FileReason(text, entry.Denial(r.op))
 }
 
 // nakLost is an ERROR that could not be sent. Without -vv it is all that is said of the refusal.
-func (f *hpa) nakLost(e *Entry, text string, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
-	r, known := f.requests.get(e.PID)
+func (f *hpa) nakLost(e *entry.Entry, text string, out []tallyman.Evidence) ([]tallyman.Evidence, entry.Result) {
+	r, known := f.requests.Get(e.PID)
 	if known && r.refused {
-		return out, noted(whyRepeated)
+		return out, entry.Note(entry.WhyRepeated)
 	}
 	if !known {
 		r = &hpaRequest{}
 	}
 	v := f.of(e, r, tallyman.KindRefusal)
 	v.Err = text
-	e.finish(&v, r.assigned...)
-	return append(out, v), Result{}
+	e.Finish(&v, r.assigned...)
+	return append(out, v), entry.Result{}
 }
 
 // wrapper is a denial by hosts.deny. The address that the line names is the server's own (tftpd.c of 5.2).
-func (f *hpa) wrapper(e *Entry, own string, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
-	self, ok := peer(own)
+func (f *hpa) wrapper(e *entry.Entry, own string, out []tallyman.Evidence) ([]tallyman.Evidence, entry.Result) {
+	self, ok := entry.Peer(own)
 	if !ok {
-		return out, refused(whyNoAddress)
+		return out, entry.Refuse(entry.WhyNoAddress)
 	}
-	v := e.say(tallyman.KindRefusal, "tftp")
+	v := e.Say(tallyman.KindRefusal, "tftp")
 	v.Self, v.Reason, v.Proc.PID = self, tallyman.Policy, e.PID
-	e.finish(&v)
-	return append(out, v), Result{}
+	e.Finish(&v)
+	return append(out, v), entry.Result{}
 }
 
 // end is a warning with which the child gives up.
-func (f *hpa) end(e *Entry, reason tallyman.Reason, text string, out []tallyman.Evidence) []tallyman.Evidence {
-	r, known := f.requests.get(e.PID)
+func (f *hpa) end(e *entry.Entry, reason tallyman.Reason, text string, out []tallyman.Evidence) []tallyman.Evidence {
+	r, known := f.requests.Get(e.PID)
 	if !known {
 		r = &hpaRequest{}
 	}
 	v := f.of(e, r, tallyman.KindClosed)
 	v.Reason, v.Err = reason, text
-	e.finish(&v, r.assigned...)
+	e.Finish(&v, r.assigned...)
 	return append(out, v)
 }
 
 // of starts evidence about a request that is known.
-func (f *hpa) of(e *Entry, r *hpaRequest, kind tallyman.Kind) tallyman.Evidence {
-	v := e.say(kind, "tftp")
+func (f *hpa) of(e *entry.Entry, r *hpaRequest, kind tallyman.Kind) tallyman.Evidence {
+	v := e.Say(kind, "tftp")
 	v.Began, v.Op, v.Name, v.Path, v.Peer, v.Proc.PID = r.began, r.op, r.name, r.path, r.peer, e.PID
 	if r.began.IsZero() {
 		v.Name = r.input
@@ -200,25 +203,25 @@ func (f *hpa) of(e *Entry, r *hpaRequest, kind tallyman.Kind) tallyman.Evidence 
 }
 
 // remap notes what the map does with a name, before the request line tells it.
-func (f *hpa) remap(e *Entry, m string) Result {
+func (f *hpa) remap(e *entry.Entry, m string) entry.Result {
 	if e.PID == 0 {
-		return noted(whyProgress)
+		return entry.Note(entry.WhyProgress)
 	}
 	if input, ok := strings.CutPrefix(m, "input: "); ok {
-		f.requests.put(e.PID, &hpaRequest{input: keep(input), mapped: len(input) <= 4096})
-		return noted(whyPending)
+		f.requests.Put(e.PID, &hpaRequest{input: entry.Keep(input), mapped: len(input) <= 4096})
+		return entry.Note(entry.WhyPending)
 	}
 	rest, isRule := strings.CutPrefix(m, "rule ")
 	_, act, ok := strings.Cut(rest, ": ")
 	switch {
 	case m == "done":
 	case isRule && ok && (act == "exit" || strings.HasPrefix(act, "abort")):
-		if r, known := f.requests.get(e.PID); known {
+		if r, known := f.requests.Get(e.PID); known {
 			r.stopped = true
 		}
 	case isRule && ok:
 	default:
-		return refused(whyUnknown)
+		return entry.Refuse(entry.WhyUnknown)
 	}
-	return noted(whyPending)
+	return entry.Note(entry.WhyPending)
 }

@@ -1,10 +1,11 @@
-package format
+package ssh
 
 import (
 	"strings"
 	"time"
 
 	"tallyman"
+	"tallyman/source/logs/format/entry"
 )
 
 // sshd reads the logins of OpenSSH. A process per connection: what one line leaves out, such as the client, an earlier line of the pid may have told. Some
@@ -12,9 +13,9 @@ import (
 //
 // A user name may hold any text, addresses too: names are read from both ends, and of two readings the one with the known client of this pid counts.
 type sshd struct {
-	connections *memo[int32, *sshConnection]
+	connections *entry.Memo[int32, *sshConnection]
 	waiting     map[int32]*sshConnection // those with something that waits
-	silence     *sshSilence
+	silence     *Silence
 }
 
 type sshConnection struct {
@@ -22,19 +23,21 @@ type sshConnection struct {
 	user       string
 	told       bool // a failed login was told
 	waits      *tallyman.Evidence
-	waitsFacts []fact
-	waitsEntry Entry
+	waitsFacts []entry.Fact
+	waitsEntry entry.Entry
 	keys       int // keys that were tried in vain
 }
 
 // mostWaiting bounds the failures that wait for their connection; more are told at once.
 const mostWaiting = 4096
 
-func newSSHD(opt Options) Format {
-	return &sshd{connections: newMemo[int32, *sshConnection](), waiting: map[int32]*sshConnection{}, silence: opt.ssh}
+// NewSSHD returns the format of sshd.
+func NewSSHD(silence *Silence) entry.Format {
+	return &sshd{connections: entry.NewMemo[int32, *sshConnection](), waiting: map[int32]*sshConnection{}, silence: silence}
 }
 
-func (f *sshd) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
+// Take implements entry.Format.
+func (f *sshd) Take(e *entry.Entry, out []tallyman.Evidence) ([]tallyman.Evidence, entry.Result) {
 	m := e.Message
 	if strings.HasPrefix(m, "[ID ") { // Solaris: "[ID 800047 auth.info] "
 		if _, rest, ok := strings.Cut(m, "] "); ok {
@@ -44,7 +47,7 @@ func (f *sshd) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, Res
 	m = strings.TrimRight(m, " ")
 	m, preauth := strings.CutSuffix(m, " [preauth]")
 	m = strings.TrimPrefix(strings.TrimPrefix(m, "error: "), "fatal: ")
-	c, known := f.connections.get(e.PID)
+	c, known := f.connections.Get(e.PID)
 	if !known || e.PID == 0 {
 		c = &sshConnection{}
 	}
@@ -56,21 +59,21 @@ func (f *sshd) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, Res
 				c.host, c.port = "", ""
 			}
 			if e.PID != 0 {
-				f.connections.put(e.PID, c)
+				f.connections.Put(e.PID, c)
 			}
 			return a.out, result
 		}
 	}
-	if pamOther(m) {
-		return out, noted(whySession)
+	if entry.PAMOther(m) {
+		return out, entry.Note(entry.WhySession)
 	}
-	return out, refused(whyUnknown)
+	return out, entry.Refuse(entry.WhyUnknown)
 }
 
 // sshLine is one line that is being read.
 type sshLine struct {
 	f       *sshd
-	e       *Entry
+	e       *entry.Entry
 	c       *sshConnection
 	preauth bool
 	unsure  bool // the client that was read may be another one
@@ -80,50 +83,50 @@ type sshLine struct {
 // at remembers the client of the connection.
 func (a *sshLine) at(host, port string) {
 	if host != "" {
-		a.c.host, a.c.port = keep(host), keep(port)
+		a.c.host, a.c.port = entry.Keep(host), entry.Keep(port)
 	}
 }
 
 // evidence starts evidence about the connection.
-func (a *sshLine) evidence(kind tallyman.Kind) (tallyman.Evidence, []fact) {
-	v := a.e.session(kind, "sftp")
+func (a *sshLine) evidence(kind tallyman.Kind) (tallyman.Evidence, []entry.Fact) {
+	v := a.e.Session(kind, "sftp")
 	v.User = a.c.user
-	var facts []fact
-	if p, ok := endpoint(a.c.host + ":" + a.c.port); ok && a.c.port != "" {
+	var facts []entry.Fact
+	if p, ok := entry.Endpoint(a.c.host + ":" + a.c.port); ok && a.c.port != "" {
 		v.Peer = p
 	} else if a.c.host != "" {
-		facts = client(&v, a.c.host)
+		facts = entry.Client(&v, a.c.host)
 	}
 	return v, facts
 }
 
 // fail tells a failed login. A failure of a connection of which one was told is marked.
-func (a *sshLine) fail(reason tallyman.Reason, text string, facts ...fact) Result {
+func (a *sshLine) fail(reason tallyman.Reason, text string, facts ...entry.Fact) entry.Result {
 	v, more := a.evidence(tallyman.KindLoginFailed)
 	v.Reason, v.Err = reason, text
 	facts = append(facts, more...)
 	if a.c.told && reason != tallyman.LoginFailed {
-		facts = append(facts, fact{"repeats", true})
+		facts = append(facts, entry.NewFact("repeats", true))
 	}
 	a.c.told, a.c.waits, a.c.keys = true, nil, 0
 	delete(a.f.waiting, a.e.PID)
-	a.e.finish(&v, facts...)
+	a.e.Finish(&v, facts...)
 	a.out = append(a.out, v)
-	return Result{}
+	return entry.Result{}
 }
 
 // wait keeps a failure back until it is known what became of the connection.
-func (a *sshLine) wait(text string) Result {
+func (a *sshLine) wait(text string) entry.Result {
 	v, facts := a.evidence(tallyman.KindLoginFailed)
 	v.Reason, v.Err = tallyman.LoginFailed, text
 	if a.e.PID == 0 || len(a.f.waiting) >= mostWaiting && a.f.waiting[a.e.PID] == nil {
-		a.e.finish(&v, facts...)
+		a.e.Finish(&v, facts...)
 		a.out = append(a.out, v)
-		return Result{}
+		return entry.Result{}
 	}
 	a.c.waits, a.c.waitsFacts, a.c.waitsEntry = &v, facts, *a.e
 	a.f.waiting[a.e.PID] = a.c
-	return noted(whyPending)
+	return entry.Note(entry.WhyPending)
 }
 
 // release tells what was kept back.
@@ -131,13 +134,14 @@ func (c *sshConnection) release(out []tallyman.Evidence) []tallyman.Evidence {
 	if c.waits == nil {
 		return out
 	}
-	c.waitsEntry.finish(c.waits, c.waitsFacts...)
+	c.waitsEntry.Finish(c.waits, c.waitsFacts...)
 	out = append(out, *c.waits)
 	c.waits, c.told = nil, true
 	return out
 }
 
-func (f *sshd) settle(then time.Time, out []tallyman.Evidence) []tallyman.Evidence {
+// Settle implements entry.Settler.
+func (f *sshd) Settle(then time.Time, out []tallyman.Evidence) []tallyman.Evidence {
 	for pid, c := range f.waiting {
 		if c.waits == nil {
 			delete(f.waiting, pid)
@@ -199,7 +203,7 @@ func readEnd(s string) (r sshFrom, ok bool) {
 		return sshFrom{}, false
 	}
 	r.port, rest, more = strings.Cut(rest, " ")
-	if !digitsOnly(r.port) {
+	if !entry.DigitsOnly(r.port) {
 		return sshFrom{}, false
 	}
 	return r, !more || rest == "ssh1" || rest == "ssh2" || strings.HasPrefix(rest, "ssh1: ") || strings.HasPrefix(rest, "ssh2: ")
@@ -207,28 +211,28 @@ func readEnd(s string) (r sshFrom, ok bool) {
 
 // readLast reads "USER HOST port N" or "HOST [port N]" from the end: a user name may hold spaces.
 func readLast(s string) (r sshFrom, ok bool) {
-	if head, port, cut := cutLast(s, " port "); cut && digitsOnly(port) {
+	if head, port, cut := entry.CutLast(s, " port "); cut && entry.DigitsOnly(port) {
 		s, r.port = head, port
 	}
 	var more bool
-	r.user, r.host, more = cutLast(s, " ")
+	r.user, r.host, more = entry.CutLast(s, " ")
 	if !more {
 		r.user, r.host = "", s
 	}
-	_, ok = address(r.host)
+	_, ok = entry.Address(r.host)
 	return r, ok
 }
 
 // known reads client and user of the rest of a line and remembers them.
-func (a *sshLine) known(s string) (facts []fact, ok bool) {
+func (a *sshLine) known(s string) (facts []entry.Fact, ok bool) {
 	r, unsure, ok := a.readFrom(s)
 	if !ok {
 		return nil, false
 	}
 	if unsure {
-		facts = []fact{{"peer", "ambiguous"}}
+		facts = []entry.Fact{entry.NewFact("peer", "ambiguous")}
 	}
 	a.at(r.host, r.port)
-	a.c.user, a.unsure = keep(r.user), unsure
+	a.c.user, a.unsure = entry.Keep(r.user), unsure
 	return facts, true
 }

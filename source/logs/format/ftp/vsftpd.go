@@ -1,18 +1,19 @@
-package format
+package ftp
 
 import (
 	"strings"
 	"time"
 
 	"tallyman"
+	"tallyman/source/logs/format/entry"
 	"tallyman/source/logs/format/line"
 )
 
 // vsftpd reads vsftpd: its own log (vsftpd_log_file, with dual_log_enable or without xferlog_std_format), with the lines of
 // log_ftp_protocol or without, and the same through syslog (syslog_enable), where PAM's lines stand beside it. An upload whose client died is logged as OK.
 type vsftpd struct {
-	commands *memo[int32, vsftpdCommand] // by pid: the command that waits for its reply
-	failed   *memo[string, bool]         // by client: a FAIL LOGIN whose reply is to come
+	commands *entry.Memo[int32, vsftpdCommand] // by pid: the command that waits for its reply
+	failed   *entry.Memo[string, bool]         // by client: a FAIL LOGIN whose reply is to come
 }
 
 type vsftpdCommand struct {
@@ -22,74 +23,76 @@ type vsftpdCommand struct {
 	refused    tallyman.Reason
 }
 
-func newVsftpd(Options) Format {
-	return &vsftpd{commands: newMemo[int32, vsftpdCommand](), failed: newMemo[string, bool]()}
+// NewVsftpd returns the format of vsftpd, in its own file or in syslog.
+func NewVsftpd(entry.Options) entry.Format {
+	return &vsftpd{commands: entry.NewMemo[int32, vsftpdCommand](), failed: entry.NewMemo[string, bool]()}
 }
 
 // vsftpdLine reads "Fri Nov 20 17:42:01 2026 [pid 26625] " at the start of a line of its own log.
-func vsftpdLine(raw string, c line.Clock) (Entry, bool) {
+func VsftpdLine(raw string, c line.Clock) (entry.Entry, bool) {
 	at, rest, ok := c.Asctime(raw)
 	if !ok {
-		return Entry{}, false
+		return entry.Entry{}, false
 	}
 	rest, ok = strings.CutPrefix(rest, " [pid ")
 	digits, rest, cut := strings.Cut(rest, "] ")
-	pid, isNumber := number(digits)
+	pid, isNumber := entry.Number(digits)
 	if !ok || !cut || !isNumber || pid > 1<<31-1 {
-		return Entry{}, false
+		return entry.Entry{}, false
 	}
-	return Entry{Time: at, Ident: "vsftpd", PID: int32(pid), Message: rest, Raw: raw}, true
+	return entry.Entry{Time: at, Ident: "vsftpd", PID: int32(pid), Message: rest, Raw: raw}, true
 }
 
-func (f *vsftpd) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
+// Take implements entry.Format.
+func (f *vsftpd) Take(e *entry.Entry, out []tallyman.Evidence) ([]tallyman.Evidence, entry.Result) {
 	m := e.Message
-	if host, user, ok := pamFailure(m); ok {
-		v := e.session(tallyman.KindLoginFailed, "ftp")
+	if host, user, ok := entry.PAMFailure(m); ok {
+		v := e.Session(tallyman.KindLoginFailed, "ftp")
 		v.Reason, v.User, v.Err = tallyman.LoginFailed, user, "authentication failure"
-		e.finish(&v, append(client(&v, host), fact{"via", "pam"})...)
-		return append(out, v), Result{}
+		e.Finish(&v, append(entry.Client(&v, host), entry.NewFact("via", "pam"))...)
+		return append(out, v), entry.Result{}
 	}
-	if pamOther(m) {
-		return out, noted(whySession)
+	if entry.PAMOther(m) {
+		return out, entry.Note(entry.WhySession)
 	}
 	user := ""
 	if strings.HasPrefix(m, "[") {
 		var ok bool
 		if vsftpdReadings(m) > 1 {
-			return out, refused(whyAmbiguous)
+			return out, entry.Refuse(entry.WhyAmbiguous)
 		}
 		if user, m, ok = strings.Cut(m[1:], "] "); !ok {
-			return out, refused(whyUnknown)
+			return out, entry.Refuse(entry.WhyUnknown)
 		}
 	}
 	what, rest, ok := strings.Cut(m, `: Client "`)
 	ip, rest, cut := strings.Cut(rest, `"`)
 	if !ok || !cut {
-		return out, refused(whyUnknown)
+		return out, entry.Refuse(entry.WhyUnknown)
 	}
-	at, isAddr := peer(ip)
+	at, isAddr := entry.Peer(ip)
 	if !isAddr {
-		return out, refused(whyNoAddress)
+		return out, entry.Refuse(entry.WhyNoAddress)
 	}
-	v := e.session(tallyman.KindClosed, "ftp")
+	v := e.Session(tallyman.KindClosed, "ftp")
 	v.Peer, v.User = at, user
 	switch what {
 	case "CONNECT":
-		return out, noted(whySession)
+		return out, entry.Note(entry.WhySession)
 	case "OK LOGIN":
 		v.Kind = tallyman.KindLogin
-		e.finish(&v)
-		return append(out, v), Result{}
+		e.Finish(&v)
+		return append(out, v), entry.Result{}
 	case "FAIL LOGIN":
 		v.Kind, v.Reason = tallyman.KindLoginFailed, tallyman.LoginFailed
-		v.Err, _ = between(rest, `, "`, `"`)
-		f.failed.put(keep(ip), true)
-		e.finish(&v)
-		return append(out, v), Result{}
+		v.Err, _ = entry.Between(rest, `, "`, `"`)
+		f.failed.Put(entry.Keep(ip), true)
+		e.Finish(&v)
+		return append(out, v), entry.Result{}
 	case "FTP command", "FTP response":
-		text, ok := between(rest, `, "`, `"`)
+		text, ok := entry.Between(rest, `, "`, `"`)
 		if !ok {
-			return out, refused(whyUnknown)
+			return out, entry.Refuse(entry.WhyUnknown)
 		}
 		if what == "FTP command" {
 			return f.command(e, &v, text, out)
@@ -123,43 +126,43 @@ func vsftpdReadings(m string) (n int) {
 }
 
 // command notes what a client asks; of transfers it is told.
-func (f *vsftpd) command(e *Entry, v *tallyman.Evidence, text string, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
+func (f *vsftpd) command(e *entry.Entry, v *tallyman.Evidence, text string, out []tallyman.Evidence) ([]tallyman.Evidence, entry.Result) {
 	verb, name, _ := strings.Cut(text, " ")
-	c := vsftpdCommand{at: v.Time, verb: keep(verb), name: keep(name)}
+	c := vsftpdCommand{at: v.Time, verb: entry.Keep(verb), name: entry.Keep(name)}
 	if e.PID != 0 {
-		f.commands.put(e.PID, c)
+		f.commands.Put(e.PID, c)
 	}
 	op := ftpOp(verb)
 	if !op.MovesContent() {
-		return out, noted(whySession)
+		return out, entry.Note(entry.WhySession)
 	}
 	v.Kind, v.Op, v.Name, v.Began = tallyman.KindRequest, op, name, v.Time
-	e.finish(v)
-	return append(out, *v), Result{}
+	e.Finish(v)
+	return append(out, *v), entry.Result{}
 }
 
 // reply is judged by the command before it: vsftpd answers one after the other.
-func (f *vsftpd) reply(e *Entry, v *tallyman.Evidence, text, ip string, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
+func (f *vsftpd) reply(e *entry.Entry, v *tallyman.Evidence, text, ip string, out []tallyman.Evidence) ([]tallyman.Evidence, entry.Result) {
 	digits, words, _ := strings.Cut(text, " ")
-	code, ok := number(digits)
+	code, ok := entry.Number(digits)
 	if !ok {
-		return out, noted(whySession) // a further line of one reply
+		return out, entry.Note(entry.WhySession) // a further line of one reply
 	}
-	c, known := f.commands.get(e.PID)
+	c, known := f.commands.Get(e.PID)
 	if code < 200 {
 		c.running = true
 		if known {
-			f.commands.put(e.PID, c)
+			f.commands.Put(e.PID, c)
 		}
-		return out, noted(whyProgress)
+		return out, entry.Note(entry.WhyProgress)
 	}
 	switch {
 	case code < 400:
-		return out, noted(whySession) // the OK line tells it
+		return out, entry.Note(entry.WhySession) // the OK line tells it
 	case strings.HasPrefix(words, "Login incorrect"):
-		if said, _ := f.failed.get(ip); said {
-			f.failed.drop(ip)
-			return out, noted(whyRepeated)
+		if said, _ := f.failed.Get(ip); said {
+			f.failed.Drop(ip)
+			return out, entry.Note(entry.WhyRepeated)
 		}
 		v.Kind, v.Reason = tallyman.KindLoginFailed, tallyman.LoginFailed
 	case code == 530 && (!known || ftpOp(c.verb) == tallyman.NoOp) && !strings.HasPrefix(words, "Please login"):
@@ -171,29 +174,29 @@ func (f *vsftpd) reply(e *Entry, v *tallyman.Evidence, text, ip string, out []ta
 			v.Kind, v.Reason = tallyman.KindClosed, tallyman.ClientGone
 		}
 		c.refused = v.Reason
-		f.commands.put(e.PID, c)
+		f.commands.Put(e.PID, c)
 	case known && ftpOp(c.verb).MovesContent():
 		v.Kind, v.Op, v.Name, v.Began, v.Reason = tallyman.KindClosed, ftpOp(c.verb), c.name, c.at, ftpFailure(code)
 	default:
 		v.Kind, v.Op, v.Reason = tallyman.KindCommandRefused, ftpOp(c.verb), tallyman.NotAllowed
 	}
 	v.Err = text
-	facts := []fact{{"code", code}}
+	facts := []entry.Fact{entry.NewFact("code", code)}
 	switch {
 	case known && v.Kind == tallyman.KindCommandRefused:
 		facts = append(facts, refusedCommand(v, c.verb, c.name)...)
 	case known && v.Kind != tallyman.KindLoginFailed:
-		facts = append(facts, fact{"command", c.verb})
+		facts = append(facts, entry.NewFact("command", c.verb))
 	}
-	e.finish(v, facts...)
-	return append(out, *v), Result{}
+	e.Finish(v, facts...)
+	return append(out, *v), entry.Result{}
 }
 
 // done reads what follows the client in "OK UPLOAD: Client "IP", "PATH", 3000000 bytes, 668878.42Kbyte/sec". The bytes are left out when they are 0.
-func (f *vsftpd) done(e *Entry, v *tallyman.Evidence, what, rest string, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
+func (f *vsftpd) done(e *entry.Entry, v *tallyman.Evidence, what, rest string, out []tallyman.Evidence) ([]tallyman.Evidence, entry.Result) {
 	result, verb, _ := strings.Cut(what, " ")
 	if result != "OK" && result != "FAIL" {
-		return out, refused(whyUnknown)
+		return out, entry.Refuse(entry.WhyUnknown)
 	}
 	well := result == "OK"
 	switch verb {
@@ -214,60 +217,60 @@ func (f *vsftpd) done(e *Entry, v *tallyman.Evidence, what, rest string, out []t
 	case "CHMOD":
 		v.Op = tallyman.OpAttrib
 	default:
-		return out, refused(whyUnknown)
+		return out, entry.Refuse(entry.WhyUnknown)
 	}
 	path, ok := strings.CutPrefix(rest, `, "`)
 	if v.Op.MovesContent() {
-		head, rate, cut := cutLast(path, `, `)
+		head, rate, cut := entry.CutLast(path, `, `)
 		if !ok || !cut || !strings.HasSuffix(rate, "Kbyte/sec") {
-			return out, refused(whyUnknown)
+			return out, entry.Refuse(entry.WhyUnknown)
 		}
 		path, v.Moved = head, 0
 		if !strings.HasSuffix(head, `"`) {
-			before, size, cut := cutLast(head, `, `)
-			n, isNumber := number(strings.TrimSuffix(size, " bytes"))
+			before, size, cut := entry.CutLast(head, `, `)
+			n, isNumber := entry.Number(strings.TrimSuffix(size, " bytes"))
 			if !cut || !isNumber || !strings.HasSuffix(size, " bytes") {
-				return out, refused(whyNumber)
+				return out, entry.Refuse(entry.WhyNumber)
 			}
 			path, v.Moved = before, n
 		}
 	}
 	path, cut := strings.CutSuffix(path, `"`)
 	if !ok || !cut {
-		return out, refused(whyUnknown)
+		return out, entry.Refuse(entry.WhyUnknown)
 	}
 	v.Path = path
-	if c, known := f.commands.get(e.PID); known && ftpOp(c.verb).MovesContent() && v.Op.MovesContent() {
+	if c, known := f.commands.Get(e.PID); known && ftpOp(c.verb).MovesContent() && v.Op.MovesContent() {
 		v.Began, v.Name = c.at, c.name
 		if v.Op = ftpOp(c.verb); c.refused != "" && !well {
 			v.Kind, v.Reason, v.Moved = tallyman.KindRefusal, c.refused, -1
-			e.finish(v)
-			return append(out, *v), Result{}
+			e.Finish(v)
+			return append(out, *v), entry.Result{}
 		}
 	}
-	var facts []fact
+	var facts []entry.Fact
 	switch v.Op {
 	case tallyman.OpRename:
 		if strings.Count(path, " ") != 1 { // "OLD NEW", unquoted
-			v.Path, v.Name, facts = "", path, []fact{{"name", "ambiguous"}}
+			v.Path, v.Name, facts = "", path, []entry.Fact{entry.NewFact("name", "ambiguous")}
 		} else {
 			v.From, v.Path, _ = strings.Cut(path, " ")
 		}
 	case tallyman.OpAttrib:
-		v.Path, _, _ = cutLast(path, " ")
+		v.Path, _, _ = entry.CutLast(path, " ")
 	default:
 	}
 	switch {
 	case well:
-		v.Reason = wellDone(v.Op)
+		v.Reason = entry.WellDone(v.Op)
 		facts = append(facts, unconfirmed(v)...)
 	case !v.Op.MovesContent():
 		v.Kind, v.Reason = tallyman.KindCommandRefused, tallyman.NotAllowed
 	case v.Moved > 0:
-		v.Reason, facts = tallyman.ClientGone, append(facts, isAssumed())
+		v.Reason, facts = tallyman.ClientGone, append(facts, entry.Assumed())
 	default: // it was refused, or nothing came
-		v.Kind, v.Reason, v.Moved, facts = tallyman.KindRefusal, tallyman.NotAllowed, -1, append(facts, isAssumed())
+		v.Kind, v.Reason, v.Moved, facts = tallyman.KindRefusal, tallyman.NotAllowed, -1, append(facts, entry.Assumed())
 	}
-	e.finish(v, facts...)
-	return append(out, *v), Result{}
+	e.Finish(v, facts...)
+	return append(out, *v), entry.Result{}
 }

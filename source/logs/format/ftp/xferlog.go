@@ -1,9 +1,10 @@
-package format
+package ftp
 
 import (
 	"strings"
 
 	"tallyman"
+	"tallyman/source/logs/format/entry"
 	"tallyman/source/logs/format/line"
 )
 
@@ -16,18 +17,20 @@ import (
 // remain: then the name is marked, and the line is refused if the readings differ in more than the name.
 type xferlog struct{}
 
-func newXferlog(Options) Format { return xferlog{} }
+// NewXferlog returns the format of xferlog.
+func NewXferlog(entry.Options) entry.Format { return xferlog{} }
 
-func xferlogLine(raw string, c line.Clock) (Entry, bool) {
+// XferlogLine reads a line of xferlog.
+func XferlogLine(raw string, c line.Clock) (entry.Entry, bool) {
 	at, rest, ok := c.Asctime(raw)
 	if !ok || !strings.HasPrefix(rest, " ") || strings.HasPrefix(rest, " [") {
-		return Entry{}, false
+		return entry.Entry{}, false
 	}
 	rest = rest[1:]
 	if _, ok := xferlogTail(rest); !ok {
-		return Entry{}, false
+		return entry.Entry{}, false
 	}
-	return Entry{Time: at, Message: rest, Raw: raw}, true
+	return entry.Entry{Time: at, Message: rest, Raw: raw}, true
 }
 
 // tail is what stands behind the name.
@@ -42,10 +45,10 @@ type tail struct {
 // xferlogTail finds the name between its neighbours. The reading with a user of one word is preferred.
 func xferlogTail(s string) (t tail, ok bool) {
 	body := strings.TrimSuffix(s, " ")
-	body, complete, ok1 := cutLast(body, " ")
-	body, identity, ok2 := cutLast(body, " ")
-	body, method, ok3 := cutLast(body, " ")
-	body, service, ok4 := cutLast(body, " ")
+	body, complete, ok1 := entry.CutLast(body, " ")
+	body, identity, ok2 := entry.CutLast(body, " ")
+	body, method, ok3 := entry.CutLast(body, " ")
+	body, service, ok4 := entry.CutLast(body, " ")
 	if !ok1 || !ok2 || !ok3 || !ok4 || complete != "c" && complete != "i" || len(method) != 1 || service == "" {
 		return tail{}, false
 	}
@@ -76,29 +79,30 @@ func xferlogTail(s string) (t tail, ok bool) {
 	return t, t.readings > 0
 }
 
-func (xferlog) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
+// Take implements entry.Format.
+func (xferlog) Take(e *entry.Entry, out []tallyman.Evidence) ([]tallyman.Evidence, entry.Result) {
 	t, ok := xferlogTail(e.Message)
 	if !ok {
-		return out, refused(whyNotOwn)
+		return out, entry.Refuse(entry.WhyNotOwn)
 	}
 	seconds, rest, ok1 := strings.Cut(strings.TrimLeft(t.name, " "), " ")
 	host, rest, ok2 := strings.Cut(rest, " ")
 	size, name, ok3 := strings.Cut(rest, " ")
-	took, isTime := number(seconds)
-	moved, isSize := number(size)
+	took, isTime := entry.Number(seconds)
+	moved, isSize := entry.Number(size)
 	switch {
 	case !ok1 || !ok2 || !ok3 || !isTime || !isSize:
-		return out, refused(whyNumber)
+		return out, entry.Refuse(entry.WhyNumber)
 	case t.differ:
-		return out, refused(whyAmbiguous)
+		return out, entry.Refuse(entry.WhyAmbiguous)
 	}
 	proto := "ftp"
 	if strings.HasPrefix(t.service, "sftp") || strings.HasPrefix(t.service, "ftps") {
 		proto = t.service[:4]
 	}
-	v := e.say(tallyman.KindClosed, proto)
+	v := e.Say(tallyman.KindClosed, proto)
 	v.Path, v.Moved, v.User = name, moved, t.user
-	facts := append(client(&v, host), fact{"seconds", took})
+	facts := append(entry.Client(&v, host), entry.NewFact("seconds", took))
 	switch t.direction {
 	case 'i':
 		v.Op = tallyman.OpPut
@@ -110,21 +114,21 @@ func (xferlog) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, Res
 		v.Op = tallyman.OpAppend
 	}
 	if t.complete == "c" {
-		v.Reason = wellDone(v.Op)
+		v.Reason = entry.WellDone(v.Op)
 	} else {
 		v.Reason = tallyman.Truncated
 	}
 	if t.method == "1" && t.complete == "c" { // pure-ftpd, which writes c whatever happened
-		facts = append(facts, isAssumed())
+		facts = append(facts, entry.Assumed())
 	} else {
 		facts = append(facts, unconfirmed(&v)...)
 	}
 	if t.kind == 'a' {
-		facts = append(facts, fact{"mode", "ascii"})
+		facts = append(facts, entry.NewFact("mode", "ascii"))
 	}
 	if t.readings > 1 {
-		facts = append(facts, fact{"name", "ambiguous"})
+		facts = append(facts, entry.NewFact("name", "ambiguous"))
 	}
-	e.finish(&v, facts...)
-	return append(out, v), Result{}
+	e.Finish(&v, facts...)
+	return append(out, v), entry.Result{}
 }

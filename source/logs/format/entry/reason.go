@@ -1,4 +1,4 @@
-package format
+package entry
 
 import (
 	"strings"
@@ -6,19 +6,19 @@ import (
 	"tallyman"
 )
 
-// netReason is what the text of a socket error means (strerror(3)).
-func netReason(text string) tallyman.Reason {
+// NetReason is what the text of a socket error means (strerror(3)).
+func NetReason(text string) tallyman.Reason {
 	switch text {
 	case "Connection refused", "Connection reset by peer", "No route to host", "Host is unreachable", "Network is unreachable", "Broken pipe":
 		return tallyman.ClientGone
 	case "Connection timed out":
 		return tallyman.ClientSilent
 	}
-	return fileReason(text, tallyman.IOError)
+	return FileReason(text, tallyman.IOError)
 }
 
-// fileReason is what the text of a file error means (strerror(3), RFC 1350 section 5); denied is what a denial means for this operation.
-func fileReason(text string, denied tallyman.Reason) tallyman.Reason {
+// FileReason is what the text of a file error means (strerror(3), RFC 1350 section 5); denied is what a denial means for this operation.
+func FileReason(text string, denied tallyman.Reason) tallyman.Reason {
 	switch {
 	case strings.HasPrefix(text, "No such file") || text == "File not found":
 		return tallyman.NotFound
@@ -37,8 +37,8 @@ func fileReason(text string, denied tallyman.Reason) tallyman.Reason {
 	return tallyman.IOError
 }
 
-// denial is what "denied" means for an operation.
-func denial(op tallyman.Op) tallyman.Reason {
+// Denial is what "denied" means for an operation.
+func Denial(op tallyman.Op) tallyman.Reason {
 	switch op {
 	case tallyman.OpGet, tallyman.OpList:
 		return tallyman.NotReadable
@@ -49,8 +49,8 @@ func denial(op tallyman.Op) tallyman.Reason {
 	}
 }
 
-// wellDone is what a line that claims success means.
-func wellDone(op tallyman.Op) tallyman.Reason {
+// WellDone is what a line that claims success means.
+func WellDone(op tallyman.Op) tallyman.Reason {
 	if op == tallyman.OpPut || op == tallyman.OpAppend {
 		return tallyman.Stored
 	}

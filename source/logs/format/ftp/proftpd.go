@@ -1,9 +1,10 @@
-package format
+package ftp
 
 import (
 	"strings"
 
 	"tallyman"
+	"tallyman/source/logs/format/entry"
 )
 
 // proftpd reads what ProFTPD writes to syslog or SystemLog: sessions and logins. Transfers stand in TransferLog (xferlog) and ExtendedLog.
@@ -14,27 +15,29 @@ import (
 // The client is taken from the head, which the server writes, and never from the message, which may repeat what the client sent.
 type proftpd struct{}
 
-func newProftpd(Options) Format { return proftpd{} }
+// NewProftpd returns the format of ProFTPD in syslog.
+func NewProftpd(entry.Options) entry.Format { return proftpd{} }
 
-func (proftpd) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
+// Take implements entry.Format.
+func (proftpd) Take(e *entry.Entry, out []tallyman.Evidence) ([]tallyman.Evidence, entry.Result) {
 	m := strings.TrimRight(e.Message, " ")
-	if host, ok := between(m, "refused connect from ", ")"); ok { // TCP wrappers
-		if _, from, cut := cutLast(host, " ("); cut {
-			v := e.session(tallyman.KindLoginFailed, "ftp")
+	if host, ok := entry.Between(m, "refused connect from ", ")"); ok { // TCP wrappers
+		if _, from, cut := entry.CutLast(host, " ("); cut {
+			v := e.Session(tallyman.KindLoginFailed, "ftp")
 			v.Reason, v.Err = tallyman.Policy, "refused connect"
-			e.finish(&v, client(&v, from)...)
-			return append(out, v), Result{}
+			e.Finish(&v, entry.Client(&v, from)...)
+			return append(out, v), entry.Result{}
 		}
 	}
 	name, from, message, ok := proftpdHead(m)
 	if !ok {
-		return out, noted(whyServer)
+		return out, entry.Note(entry.WhyServer)
 	}
-	v := e.session(tallyman.KindLoginFailed, "ftp")
+	v := e.Session(tallyman.KindLoginFailed, "ftp")
 	v.Reason = tallyman.LoginFailed
-	facts := client(&v, from)
+	facts := entry.Client(&v, from)
 	if v.Peer.IsValid() && name != from && name != "" {
-		facts = append(facts, fact{"client", name})
+		facts = append(facts, entry.NewFact("client", name))
 	}
 	user, said, isUser := proftpdUser(message)
 	switch {
@@ -51,21 +54,21 @@ func (proftpd) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, Res
 		}
 	case strings.HasPrefix(message, "Maximum login attempts"):
 		v.Err = message
-		facts = append(facts, fact{"repeats", true})
+		facts = append(facts, entry.NewFact("repeats", true))
 	case strings.HasPrefix(message, "Refused PORT "), strings.HasPrefix(message, "Refused EPRT "):
 		v.Kind, v.Reason, v.Err = tallyman.KindCommandRefused, tallyman.Bounce, message
-		facts = append(facts, fact{"command", message[8:12]})
+		facts = append(facts, entry.NewFact("command", message[8:12]))
 	case strings.HasPrefix(message, "Connection from ") && strings.HasSuffix(message, " denied."):
 		v.Reason, v.Err = tallyman.Policy, "connection denied"
 	case strings.HasPrefix(message, "Data transfer stall timeout"), strings.HasPrefix(message, "FTP no transfer timeout"),
 		strings.HasPrefix(message, "notice: user "), strings.HasPrefix(message, "FTP session "), strings.HasPrefix(message, "FTP login timed out"),
-		strings.HasPrefix(message, "no such user "), strings.HasPrefix(message, "SSH2 session "), pamOther(message):
-		return out, noted(whySession)
+		strings.HasPrefix(message, "no such user "), strings.HasPrefix(message, "SSH2 session "), entry.PAMOther(message):
+		return out, entry.Note(entry.WhySession)
 	default:
-		return out, noted(whyServer)
+		return out, entry.Note(entry.WhyServer)
 	}
-	e.finish(&v, facts...)
-	return append(out, v), Result{}
+	e.Finish(&v, facts...)
+	return append(out, v), entry.Result{}
 }
 
 // proftpdHead reads "SERVER (CLIENT[IP]): MESSAGE" or "SERVER (CLIENT[IP]) - MESSAGE".

@@ -1,9 +1,10 @@
-package format
+package ftp
 
 import (
 	"strings"
 
 	"tallyman"
+	"tallyman/source/logs/format/entry"
 	"tallyman/source/logs/format/line"
 )
 
@@ -24,24 +25,24 @@ type commonLine struct {
 }
 
 // commonEntry reads the stamp, wherever it stands, and checks the rest.
-func commonEntry(raw string, c line.Clock) (Entry, commonLine, bool) {
+func commonEntry(raw string, c line.Clock) (entry.Entry, commonLine, bool) {
 	open := strings.IndexByte(raw, '[')
 	if open < 0 || open > 600 {
-		return Entry{}, commonLine{}, false
+		return entry.Entry{}, commonLine{}, false
 	}
 	at, after, ok := c.Common(raw[open+1:])
 	if !ok || !strings.HasPrefix(after, "] ") {
-		return Entry{}, commonLine{}, false
+		return entry.Entry{}, commonLine{}, false
 	}
 	after = after[2:]
 	var l commonLine
 	if open == 0 {
 		var cut bool
 		if l.host, after, cut = strings.Cut(after, " "); !cut {
-			return Entry{}, commonLine{}, false
+			return entry.Entry{}, commonLine{}, false
 		}
 		if l.user, after, cut = strings.Cut(after, ` "`); !cut {
-			return Entry{}, commonLine{}, false
+			return entry.Entry{}, commonLine{}, false
 		}
 	} else {
 		before, cut := strings.CutSuffix(raw[:open], " ")
@@ -49,28 +50,28 @@ func commonEntry(raw string, c line.Clock) (Entry, commonLine, bool) {
 		_, user, cut3 := strings.Cut(rest, " ") // the name by RFC 1413 is one word
 		after, ok = strings.CutPrefix(after, `"`)
 		if !cut || !cut2 || !cut3 || !ok {
-			return Entry{}, commonLine{}, false
+			return entry.Entry{}, commonLine{}, false
 		}
 		l.host, l.user = host, user
 	}
 	command, tail, cut := commandEnd(after)
 	if !cut {
-		return Entry{}, commonLine{}, false
+		return entry.Entry{}, commonLine{}, false
 	}
 	_, _, l.twice = commandEnd(command + `" `)
 	l.verb, l.name, _ = strings.Cut(command, " ")
 	digits, tail, _ := strings.Cut(tail, " ")
-	if l.code, ok = number(digits); !ok {
+	if l.code, ok = entry.Number(digits); !ok {
 		if digits != "-" {
-			return Entry{}, commonLine{}, false
+			return entry.Entry{}, commonLine{}, false
 		}
 		l.code = 0
 	}
 	l.bytes, l.rest, _ = strings.Cut(tail, " ")
-	if _, ok := number(l.bytes); !ok && l.bytes != "-" {
-		return Entry{}, commonLine{}, false
+	if _, ok := entry.Number(l.bytes); !ok && l.bytes != "-" {
+		return entry.Entry{}, commonLine{}, false
 	}
-	return Entry{Time: at, Message: raw, Raw: raw}, l, true
+	return entry.Entry{Time: at, Message: raw, Raw: raw}, l, true
 }
 
 // commandEnd finds the last quote that a reply code follows.
@@ -81,7 +82,7 @@ func commandEnd(s string) (command, tail string, ok bool) {
 			return "", "", false
 		}
 		end = i + 1
-		if code, _, _ := strings.Cut(s[i+2:], " "); code == "-" || digitsOnly(code) && len(code) == 3 {
+		if code, _, _ := strings.Cut(s[i+2:], " "); code == "-" || entry.DigitsOnly(code) && len(code) == 3 {
 			return s[:i], s[i+2:], true
 		}
 	}
@@ -89,44 +90,47 @@ func commandEnd(s string) (command, tail string, ok bool) {
 }
 
 // fill puts into the evidence what both servers say alike.
-func (l *commonLine) fill(v *tallyman.Evidence) []fact {
-	facts := client(v, l.host)
+func (l *commonLine) fill(v *tallyman.Evidence) []entry.Fact {
+	facts := entry.Client(v, l.host)
 	if l.user != "-" {
 		v.User = l.user
 	}
-	if n, ok := number(l.bytes); ok {
+	if n, ok := entry.Number(l.bytes); ok {
 		v.Moved = n
 	}
 	return facts
 }
 
 // extended reads ExtendedLog of ProFTPD.
-type extended struct{ opt Options }
+type extended struct{ opt entry.Options }
 
-func newExtended(o Options) Format { return extended{o} }
+// NewExtended returns the format of ProFTPD's ExtendedLog.
+func NewExtended(o entry.Options) entry.Format { return extended{o} }
 
-func extendedLine(raw string, c line.Clock) (Entry, bool) {
+// ExtendedLine reads a line of ProFTPD's ExtendedLog.
+func ExtendedLine(raw string, c line.Clock) (entry.Entry, bool) {
 	e, l, ok := commonEntry(raw, c)
 	return e, ok && l.verb != "" && l.verb == strings.ToUpper(l.verb)
 }
 
-func (x extended) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
+// Take implements entry.Format.
+func (x extended) Take(e *entry.Entry, out []tallyman.Evidence) ([]tallyman.Evidence, entry.Result) {
 	_, l, ok := commonEntry(e.Message, line.Clock{Zone: x.opt.Zone})
 	switch {
 	case !ok:
-		return out, refused(whyNotOwn)
+		return out, entry.Refuse(entry.WhyNotOwn)
 	case l.twice && l.rest != "": // %f repeats the name, so the last quote may be in there
-		return out, refused(whyAmbiguous)
+		return out, entry.Refuse(entry.WhyAmbiguous)
 	}
-	v := e.say(tallyman.KindClosed, "ftp")
-	facts := append(l.fill(&v), fact{"code", l.code})
+	v := e.Say(tallyman.KindClosed, "ftp")
+	facts := append(l.fill(&v), entry.NewFact("code", l.code))
 	status, why := "", ""
 	if at := strings.Index(l.rest, "f="); at >= 0 {
 		var middle string
 		var ok bool
-		middle, status, ok = cutLast(l.rest[at+2:], " st=")
+		middle, status, ok = entry.CutLast(l.rest[at+2:], " st=")
 		status, _, _ = strings.Cut(status, " ")
-		path, reason, hasWhy := cutLast(middle, " why=")
+		path, reason, hasWhy := entry.CutLast(middle, " why=")
 		if ok && hasWhy {
 			if path != "-" {
 				v.Path = path
@@ -137,10 +141,10 @@ func (x extended) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, 
 		}
 	}
 	if status != "" && status != "-" {
-		facts = append(facts, fact{"status", status})
+		facts = append(facts, entry.NewFact("status", status))
 	}
 	if !ftpDone(&v, l.verb, l.code, why) {
-		return out, noted(whySession)
+		return out, entry.Note(entry.WhySession)
 	}
 	switch {
 	case v.Kind == tallyman.KindCommandRefused:
@@ -153,37 +157,40 @@ func (x extended) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, 
 	facts = append(facts, unconfirmed(&v)...)
 	if v.Kind == tallyman.KindClosed && status == "cancelled" {
 		v.Reason = tallyman.ClientGone // or it said ABOR: ProFTPD writes the same for both
-		facts = append(facts, isAssumed())
+		facts = append(facts, entry.Assumed())
 	}
 	if !v.Op.MovesContent() {
 		v.Moved = -1
 	}
-	e.finish(&v, facts...)
-	return append(out, v), Result{}
+	e.Finish(&v, facts...)
+	return append(out, v), entry.Result{}
 }
 
 // pureCLF reads AltLog clf of pure-ftpd: every line says 200, also of transfers that were cut.
-type pureCLF struct{ opt Options }
+type pureCLF struct{ opt entry.Options }
 
-func newPureCLF(o Options) Format { return pureCLF{o} }
+// NewPureCLF returns the format of pure-ftpd in the common log format.
+func NewPureCLF(o entry.Options) entry.Format { return pureCLF{o} }
 
-func pureCLFLine(raw string, c line.Clock) (Entry, bool) {
+// PureCLFLine reads a line of a common log.
+func PureCLFLine(raw string, c line.Clock) (entry.Entry, bool) {
 	e, l, ok := commonEntry(raw, c)
 	return e, ok && (l.verb == "GET" || l.verb == "PUT") && l.code == 200
 }
 
-func (x pureCLF) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
+// Take implements entry.Format.
+func (x pureCLF) Take(e *entry.Entry, out []tallyman.Evidence) ([]tallyman.Evidence, entry.Result) {
 	_, l, ok := commonEntry(e.Message, line.Clock{Zone: x.opt.Zone})
 	if !ok {
-		return out, refused(whyNotOwn)
+		return out, entry.Refuse(entry.WhyNotOwn)
 	}
-	v := e.say(tallyman.KindClosed, "ftp")
-	facts := append(l.fill(&v), isAssumed())
+	v := e.Say(tallyman.KindClosed, "ftp")
+	facts := append(l.fill(&v), entry.Assumed())
 	v.Path, v.Op = l.name, tallyman.OpGet
 	if l.verb == "PUT" {
 		v.Op = tallyman.OpPut
 	}
-	v.Reason = wellDone(v.Op)
-	e.finish(&v, facts...)
-	return append(out, v), Result{}
+	v.Reason = entry.WellDone(v.Op)
+	e.Finish(&v, facts...)
+	return append(out, v), entry.Result{}
 }

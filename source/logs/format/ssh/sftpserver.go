@@ -1,10 +1,11 @@
-package format
+package ssh
 
 import (
 	"strings"
 	"time"
 
 	"tallyman"
+	"tallyman/source/logs/format/entry"
 )
 
 // sftpServer reads internal-sftp and sftp-server of OpenSSH at level INFO (-l INFO): one process per session. "close" and "forced close" are the best
@@ -13,9 +14,9 @@ import (
 // "sent status" is the answer to the request before it, which may be one that is not logged (stat, write): behind an open it is only assumed. A client may
 // close a file in order after its writes have failed: the lines in between say so.
 type sftpServer struct {
-	sessions *memo[int32, *sftpSession]
+	sessions *entry.Memo[int32, *sftpSession]
 	waiting  map[int32]*sftpSession // those whose last command waits for its answer
-	ssh      *sshSilence
+	ssh      *Silence
 }
 
 type sftpSession struct {
@@ -35,7 +36,7 @@ type sftpOpen struct {
 
 // sftpLast is the request that the next status may answer.
 type sftpLast struct {
-	entry    Entry
+	entry    entry.Entry
 	op       tallyman.Op
 	name, to string
 }
@@ -43,23 +44,25 @@ type sftpLast struct {
 // mostHandles bounds the open files of a session; OpenSSH itself stops at the limit of descriptors.
 const mostHandles = 4096
 
-func newSFTPServer(opt Options) Format {
-	return &sftpServer{sessions: newMemo[int32, *sftpSession](), waiting: map[int32]*sftpSession{}, ssh: opt.ssh}
+// NewSFTPServer returns the format of internal-sftp and sftp-server.
+func NewSFTPServer(silence *Silence) entry.Format {
+	return &sftpServer{sessions: entry.NewMemo[int32, *sftpSession](), waiting: map[int32]*sftpSession{}, ssh: silence}
 }
 
-func (f *sftpServer) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
+// Take implements entry.Format.
+func (f *sftpServer) Take(e *entry.Entry, out []tallyman.Evidence) ([]tallyman.Evidence, entry.Result) {
 	m := strings.TrimSuffix(e.Message, " [postauth]")
-	s, known := f.sessions.get(e.PID)
+	s, known := f.sessions.Get(e.PID)
 	if !known || e.PID == 0 {
 		s = &sftpSession{open: map[string]sftpOpen{}}
 		if e.PID != 0 {
-			f.sessions.put(e.PID, s)
+			f.sessions.Put(e.PID, s)
 		}
 	}
 	if status, ok := strings.CutPrefix(m, "sent status "); ok {
 		return f.status(e, s, status, out)
 	}
-	out = s.answer(out, isAssumed())
+	out = s.answer(out, entry.Assumed())
 	delete(f.waiting, e.PID)
 	verb, rest, _ := strings.Cut(m, " ")
 	switch verb {
@@ -82,7 +85,7 @@ func (f *sftpServer) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidenc
 	case "rmdir":
 		return f.command(e, s, tallyman.OpRmdir, strings.TrimPrefix(rest, "name "), "", out)
 	case "mkdir":
-		rest, _, ok := cutLast(strings.TrimPrefix(rest, "name "), " mode 0")
+		rest, _, ok := entry.CutLast(strings.TrimPrefix(rest, "name "), " mode 0")
 		if ok {
 			return f.command(e, s, tallyman.OpMkdir, rest, "", out)
 		}
@@ -95,7 +98,7 @@ func (f *sftpServer) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidenc
 		}
 		from, ok := strings.CutPrefix(rest, "old ")
 		if strings.Count(from, `" new "`) > 1 {
-			return out, refused(whyAmbiguous)
+			return out, entry.Refuse(entry.WhyAmbiguous)
 		}
 		if from, to, cut := strings.Cut(from, `" new "`); ok && cut {
 			return f.command(e, s, op, from+`"`, `"`+to, out)
@@ -105,49 +108,49 @@ func (f *sftpServer) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidenc
 			return f.command(e, s, tallyman.OpAttrib, rest[:i+1], "", out)
 		}
 	case "received", "statvfs", "fsync", "copy-data:", "lsetstat", "fsetstat", "setstat", "debug1:", "debug2:", "debug3:", "read", "write", "realpath", "lstat", "stat", "fstat", "limits", "sent":
-		return out, noted(whyProgress)
+		return out, entry.Note(entry.WhyProgress)
 	}
-	return out, refused(whyUnknown)
+	return out, entry.Refuse(entry.WhyUnknown)
 }
 
 // of starts evidence about the session.
-func (s *sftpSession) of(e *Entry, kind tallyman.Kind) tallyman.Evidence {
-	v := e.session(kind, "sftp")
+func (s *sftpSession) of(e *entry.Entry, kind tallyman.Kind) tallyman.Evidence {
+	v := e.Session(kind, "sftp")
 	v.User = s.user
-	if at, ok := peer(s.peer); ok {
+	if at, ok := entry.Peer(s.peer); ok {
 		v.Peer = at
 	}
 	return v
 }
 
-// session reads "opened for local user U from [IP]".
-func (f *sftpServer) session(e *Entry, s *sftpSession, rest string, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
+// Session reads "opened for local user U from [IP]".
+func (f *sftpServer) session(e *entry.Entry, s *sftpSession, rest string, out []tallyman.Evidence) ([]tallyman.Evidence, entry.Result) {
 	what, rest, ok := strings.Cut(rest, " for local user ")
-	user, ip, cut := cutLast(rest, " from [")
+	user, ip, cut := entry.CutLast(rest, " from [")
 	ip, end := strings.CutSuffix(ip, "]")
 	if !ok || !cut || !end {
-		return out, refused(whyUnknown)
+		return out, entry.Refuse(entry.WhyUnknown)
 	}
 	switch what {
 	case "opened":
-		*s = sftpSession{user: keep(user), peer: keep(ip), open: map[string]sftpOpen{}}
+		*s = sftpSession{user: entry.Keep(user), peer: entry.Keep(ip), open: map[string]sftpOpen{}}
 		f.ssh.begin(s.user, s.peer)
 	case "closed":
-		f.sessions.drop(e.PID)
+		f.sessions.Drop(e.PID)
 		f.ssh.end(user, ip)
 	default:
-		return out, refused(whyUnknown)
+		return out, entry.Refuse(entry.WhyUnknown)
 	}
-	return out, noted(whySession)
+	return out, entry.Note(entry.WhySession)
 }
 
 // open reads `"P" flags WRITE,CREATE,TRUNCATE mode 0644`.
-func (f *sftpServer) open(e *Entry, s *sftpSession, rest string, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
-	quoted, flags, ok := cutLast(rest, " flags ")
+func (f *sftpServer) open(e *entry.Entry, s *sftpSession, rest string, out []tallyman.Evidence) ([]tallyman.Evidence, entry.Result) {
+	quoted, flags, ok := entry.CutLast(rest, " flags ")
 	flags, mode, cut := strings.Cut(flags, " mode 0")
 	path, isPath := unquote(quoted)
-	if !ok || !cut || !isPath || strings.Contains(flags, " ") || mode != "" && !digitsOnly(mode) {
-		return out, refused(whyUnknown)
+	if !ok || !cut || !isPath || strings.Contains(flags, " ") || mode != "" && !entry.DigitsOnly(mode) {
+		return out, entry.Refuse(entry.WhyUnknown)
 	}
 	o := sftpOpen{at: tallyman.Clean(e.Time), op: tallyman.OpGet}
 	switch {
@@ -159,23 +162,23 @@ func (f *sftpServer) open(e *Entry, s *sftpSession, rest string, out []tallyman.
 	if len(s.open) >= mostHandles {
 		clear(s.open)
 	}
-	s.open[keep(path)] = o
-	s.last = sftpLast{op: o.op, name: keep(path)}
+	s.open[entry.Keep(path)] = o
+	s.last = sftpLast{op: o.op, name: entry.Keep(path)}
 	v := s.of(e, tallyman.KindRequest)
 	v.Op, v.Name, v.Path, v.Began = o.op, path, path, o.at
-	e.finish(&v, fact{"flags", flags})
-	return append(out, v), Result{}
+	e.Finish(&v, entry.NewFact("flags", flags))
+	return append(out, v), entry.Result{}
 }
 
 // close reads `"P" bytes read R written W`.
-func (f *sftpServer) close(e *Entry, s *sftpSession, rest string, reason tallyman.Reason, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
-	quoted, counts, ok := cutLast(rest, " bytes read ")
+func (f *sftpServer) close(e *entry.Entry, s *sftpSession, rest string, reason tallyman.Reason, out []tallyman.Evidence) ([]tallyman.Evidence, entry.Result) {
+	quoted, counts, ok := entry.CutLast(rest, " bytes read ")
 	digits, digits2, cut := strings.Cut(counts, " written ")
-	read, isRead := number(digits)
-	written, isWritten := number(digits2)
+	read, isRead := entry.Number(digits)
+	written, isWritten := entry.Number(digits2)
 	path, isPath := unquote(quoted)
 	if !ok || !cut || !isRead || !isWritten || !isPath {
-		return out, refused(whyUnknown)
+		return out, entry.Refuse(entry.WhyUnknown)
 	}
 	o := s.open[path]
 	delete(s.open, path)
@@ -191,9 +194,9 @@ func (f *sftpServer) close(e *Entry, s *sftpSession, rest string, reason tallyma
 	if o.op == tallyman.OpGet {
 		v.Moved = read
 	}
-	var facts []fact
+	var facts []entry.Fact
 	if read > 0 && written > 0 {
-		facts = []fact{{"read", read}, {"written", written}}
+		facts = []entry.Fact{entry.NewFact("read", read), entry.NewFact("written", written)}
 	}
 	switch v.Reason = reason; {
 	case o.failed != "":
@@ -201,41 +204,41 @@ func (f *sftpServer) close(e *Entry, s *sftpSession, rest string, reason tallyma
 	case reason == tallyman.ClientGone && (s.silent || f.ssh.took(s.user, s.peer, e.Time)):
 		v.Reason, s.silent = tallyman.ClientSilent, true
 	case o.doubt:
-		facts = append(facts, isAssumed())
+		facts = append(facts, entry.Assumed())
 	}
-	e.finish(&v, facts...)
-	return append(out, v), Result{}
+	e.Finish(&v, facts...)
+	return append(out, v), entry.Result{}
 }
 
 // longestName is how much of a name these lines hold (sftp-server.c: %.100s).
 const longestName = 100
 
 // broken reads `process_write: write "P": No space left on device`, and the same of read and seek.
-func (f *sftpServer) broken(s *sftpSession, rest string, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
+func (f *sftpServer) broken(s *sftpSession, rest string, out []tallyman.Evidence) ([]tallyman.Evidence, entry.Result) {
 	function, rest, _ := strings.Cut(rest, ": ")
 	verb, rest, ok := strings.Cut(rest, " ")
-	quoted, text, cut := cutLast(rest, ": ")
+	quoted, text, cut := entry.CutLast(rest, ": ")
 	path, isPath := unquote(quoted)
 	if !ok || !cut || !isPath || function != "process_write" && function != "process_read" || verb != "write" && verb != "read" && verb != "seek" {
-		return out, refused(whyUnknown)
+		return out, entry.Refuse(entry.WhyUnknown)
 	}
 	for name, o := range s.open {
 		if name == path || len(path) == longestName && strings.HasPrefix(name, path) {
-			o.failed, o.text = fileReason(text, tallyman.IOError), keep(text)
+			o.failed, o.text = entry.FileReason(text, tallyman.IOError), entry.Keep(text)
 			s.open[name] = o
-			return out, noted(whyProgress)
+			return out, entry.Note(entry.WhyProgress)
 		}
 	}
 	if len(s.open) < mostHandles && len(path) < longestName { // its open was not seen
-		s.open[keep(path)] = sftpOpen{failed: fileReason(text, tallyman.IOError), text: keep(text)}
+		s.open[entry.Keep(path)] = sftpOpen{failed: entry.FileReason(text, tallyman.IOError), text: entry.Keep(text)}
 	}
-	return out, noted(whyProgress)
+	return out, entry.Note(entry.WhyProgress)
 }
 
-func (f *sftpServer) list(e *Entry, s *sftpSession, rest string, begins bool, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
+func (f *sftpServer) list(e *entry.Entry, s *sftpSession, rest string, begins bool, out []tallyman.Evidence) ([]tallyman.Evidence, entry.Result) {
 	path, ok := unquote(rest)
 	if !ok {
-		return out, refused(whyUnknown)
+		return out, entry.Refuse(entry.WhyUnknown)
 	}
 	v := s.of(e, tallyman.KindRequest)
 	v.Op, v.Name, v.Path, v.Began = tallyman.OpList, path, path, tallyman.Clean(e.Time)
@@ -243,36 +246,36 @@ func (f *sftpServer) list(e *Entry, s *sftpSession, rest string, begins bool, ou
 		if len(s.open) >= mostHandles {
 			clear(s.open)
 		}
-		s.open[keep(path)] = sftpOpen{at: v.Began, op: tallyman.OpList}
-		s.last = sftpLast{op: tallyman.OpList, name: keep(path)}
+		s.open[entry.Keep(path)] = sftpOpen{at: v.Began, op: tallyman.OpList}
+		s.last = sftpLast{op: tallyman.OpList, name: entry.Keep(path)}
 	} else {
 		v.Kind, v.Reason, v.Began = tallyman.KindClosed, tallyman.ClosedWell, s.open[path].at
 		delete(s.open, path)
 	}
-	e.finish(&v)
-	return append(out, v), Result{}
+	e.Finish(&v)
+	return append(out, v), entry.Result{}
 }
 
 // command keeps what changes the tree back until the answer is known: only a failure has a line of its own.
-func (f *sftpServer) command(e *Entry, s *sftpSession, op tallyman.Op, quoted, to string, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
+func (f *sftpServer) command(e *entry.Entry, s *sftpSession, op tallyman.Op, quoted, to string, out []tallyman.Evidence) ([]tallyman.Evidence, entry.Result) {
 	name, ok := unquote(quoted)
 	target, ok2 := "", true
 	if to != "" {
 		target, ok2 = unquote(to)
 	}
 	if !ok || !ok2 {
-		return out, refused(whyUnknown)
+		return out, entry.Refuse(entry.WhyUnknown)
 	}
 	s.last = sftpLast{entry: *e, op: op, name: name, to: target}
 	if e.PID == 0 || len(f.waiting) >= mostWaiting {
-		return s.answer(out, isAssumed()), Result{}
+		return s.answer(out, entry.Assumed()), entry.Result{}
 	}
 	f.waiting[e.PID] = s
-	return out, noted(whyPending)
+	return out, entry.Note(entry.WhyPending)
 }
 
 // answer tells the command that had no failure.
-func (s *sftpSession) answer(out []tallyman.Evidence, facts ...fact) []tallyman.Evidence {
+func (s *sftpSession) answer(out []tallyman.Evidence, facts ...entry.Fact) []tallyman.Evidence {
 	last := s.last
 	s.last = sftpLast{}
 	if last.entry.Raw == "" && last.entry.Message == "" {
@@ -283,14 +286,15 @@ func (s *sftpSession) answer(out []tallyman.Evidence, facts ...fact) []tallyman.
 	if last.to != "" {
 		v.From, v.Path = last.name, last.to
 	}
-	last.entry.finish(&v, facts...)
+	last.entry.Finish(&v, facts...)
 	return append(out, v)
 }
 
-func (f *sftpServer) settle(then time.Time, out []tallyman.Evidence) []tallyman.Evidence {
+// Settle implements entry.Settler.
+func (f *sftpServer) Settle(then time.Time, out []tallyman.Evidence) []tallyman.Evidence {
 	for pid, s := range f.waiting {
 		if !s.last.entry.Time.After(then) {
-			out = s.answer(out, isAssumed())
+			out = s.answer(out, entry.Assumed())
 			delete(f.waiting, pid)
 		}
 	}
@@ -301,15 +305,15 @@ func (f *sftpServer) settle(then time.Time, out []tallyman.Evidence) []tallyman.
 const answered = 250 * time.Millisecond
 
 // status reads the failure of a request. From DEBUG on (log_level above VERBOSE, sftp-server.c) success is written down too.
-func (f *sftpServer) status(e *Entry, s *sftpSession, status string, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
+func (f *sftpServer) status(e *entry.Entry, s *sftpSession, status string, out []tallyman.Evidence) ([]tallyman.Evidence, entry.Result) {
 	last := s.last
 	delete(f.waiting, e.PID)
 	if status == "Success" {
 		n := len(out)
 		if out = s.answer(out); len(out) > n {
-			return out, Result{}
+			return out, entry.Result{}
 		}
-		return out, noted(whyProgress)
+		return out, entry.Note(entry.WhyProgress)
 	}
 	s.last = sftpLast{}
 	if last.op.MovesContent() && tallyman.Clean(e.Time).Sub(s.open[last.name].at) > answered {
@@ -319,21 +323,21 @@ func (f *sftpServer) status(e *Entry, s *sftpSession, status string, out []tally
 		s.suspect()
 	}
 	if last.op == tallyman.NoOp || status == "End of file" {
-		return out, noted(whyProgress)
+		return out, entry.Note(entry.WhyProgress)
 	}
 	v := s.of(e, tallyman.KindRefusal)
 	if !last.op.MovesContent() {
 		v.Kind = tallyman.KindCommandRefused
 	}
-	v.Op, v.Name, v.Path, v.Err, v.Reason = last.op, last.name, last.name, status, fileReason(status, denial(last.op))
+	v.Op, v.Name, v.Path, v.Err, v.Reason = last.op, last.name, last.name, status, entry.FileReason(status, entry.Denial(last.op))
 	if last.to != "" {
 		v.From, v.Path = last.name, last.to
 	}
 	if o, known := s.open[last.name]; known {
 		v.Began = o.at
 	}
-	e.finish(&v, isAssumed())
-	return append(out, v), Result{}
+	e.Finish(&v, entry.Assumed())
+	return append(out, v), entry.Result{}
 }
 
 // suspect doubts each upload that runs: a write that was cut short is answered "Failure", and has no line that names it.
@@ -348,7 +352,7 @@ func (s *sftpSession) suspect() {
 
 // unquote takes the quotes off and undoes vis(3) with VIS_CSTYLE, VIS_NL, VIS_TAB and VIS_OCTAL (log.c of OpenSSH). A quote in a name is not escaped.
 func unquote(s string) (string, bool) {
-	s, ok := between(s, `"`, `"`)
+	s, ok := entry.Between(s, `"`, `"`)
 	if !ok || !strings.Contains(s, `\`) {
 		return s, ok
 	}

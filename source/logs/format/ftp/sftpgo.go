@@ -1,4 +1,4 @@
-package format
+package ftp
 
 import (
 	"encoding/json"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tallyman"
+	"tallyman/source/logs/format/entry"
 	"tallyman/source/logs/format/line"
 )
 
@@ -35,28 +36,31 @@ type sftpgoRecord struct {
 	Message      string `json:"message"`
 }
 
-func newSFTPGo(Options) Format { return sftpgo{} }
+// NewSFTPGo returns the format of SFTPGo.
+func NewSFTPGo(entry.Options) entry.Format { return sftpgo{} }
 
-func sftpgoLine(raw string, c line.Clock) (Entry, bool) {
+// SFTPGoLine reads a line of SFTPGo's log.
+func SFTPGoLine(raw string, c line.Clock) (entry.Entry, bool) {
 	if !strings.HasPrefix(raw, `{"`) || !strings.Contains(raw, `"sender":`) {
-		return Entry{}, false
+		return entry.Entry{}, false
 	}
 	var r sftpgoRecord
 	if json.Unmarshal([]byte(raw), &r) != nil {
-		return Entry{}, false
+		return entry.Entry{}, false
 	}
 	at, rest, ok := c.ISO(r.Time)
-	return Entry{Time: at, Message: raw, Raw: raw}, ok && rest == "" && r.Sender != ""
+	return entry.Entry{Time: at, Message: raw, Raw: raw}, ok && rest == "" && r.Sender != ""
 }
 
-func (sftpgo) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, Result) {
+// Take implements entry.Format.
+func (sftpgo) Take(e *entry.Entry, out []tallyman.Evidence) ([]tallyman.Evidence, entry.Result) {
 	var r sftpgoRecord
 	if err := json.Unmarshal([]byte(e.Message), &r); err != nil {
-		return out, refused(whyNotOwn)
+		return out, entry.Refuse(entry.WhyNotOwn)
 	}
 	if v, facts, ok := sftpgoLogin(e, &r); ok {
-		e.finish(&v, facts...)
-		return append(out, v), Result{}
+		e.Finish(&v, facts...)
+		return append(out, v), entry.Result{}
 	}
 	proto := strings.ToLower(r.Protocol)
 	switch proto {
@@ -64,9 +68,9 @@ func (sftpgo) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, Resu
 		proto = "sftp"
 	case "sftp", "ftp":
 	default:
-		return out, noted("about another protocol")
+		return out, entry.Note("about another protocol")
 	}
-	v := e.say(tallyman.KindClosed, proto)
+	v := e.Say(tallyman.KindClosed, proto)
 	v.User, v.Session, v.Err = r.Username, r.ConnectionID, r.Error
 	facts := sftpgoEnds(&v, &r)
 	switch r.Sender {
@@ -80,18 +84,18 @@ func (sftpgo) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, Resu
 		}
 		if r.ElapsedMS != nil && *r.ElapsedMS >= 0 {
 			v.Began = v.Time.Add(-time.Duration(*r.ElapsedMS) * time.Millisecond)
-			facts = append(facts, fact{"ms", *r.ElapsedMS})
+			facts = append(facts, entry.NewFact("ms", *r.ElapsedMS))
 		}
-		v.Reason = wellDone(v.Op)
+		v.Reason = entry.WellDone(v.Op)
 		if r.Error != "" || r.Level == "error" {
 			v.Reason = sftpgoReason(r.Error)
 		} else if proto == "ftp" {
-			facts = append(facts, isAssumed())
+			facts = append(facts, entry.Assumed())
 		}
 	case "connection_failed":
 		v.Kind, v.Reason = tallyman.KindLoginFailed, tallyman.LoginFailed
 		if r.LoginType != "" {
-			facts = append(facts, fact{"method", r.LoginType})
+			facts = append(facts, entry.NewFact("method", r.LoginType))
 		}
 	case "Rename", "Remove", "Mkdir", "Rmdir", "Symlink", "Chmod", "Chown", "Chtimes", "Truncate":
 		v.Op, v.Reason = sftpgoOp(r.Sender), tallyman.ClosedWell
@@ -100,17 +104,17 @@ func (sftpgo) Take(e *Entry, out []tallyman.Evidence) ([]tallyman.Evidence, Resu
 			v.From, v.Path = r.FilePath, r.TargetPath
 		}
 	default:
-		return out, noted(whySession)
+		return out, entry.Note(entry.WhySession)
 	}
-	e.finish(&v, facts...)
-	return append(out, v), Result{}
+	e.Finish(&v, facts...)
+	return append(out, v), entry.Result{}
 }
 
 // sftpgoLogin reads what stands in words only:
 //
 //	User "bob" logged in with "password" from ip "192.0.2.1", TLS enabled? false
 //	User "bob" logged in with "keyboard-interactive", from ip "192.0.2.1", client version "SSH-2.0-x", negotiated algorithms: {...}
-func sftpgoLogin(e *Entry, r *sftpgoRecord) (v tallyman.Evidence, facts []fact, ok bool) {
+func sftpgoLogin(e *entry.Entry, r *sftpgoRecord) (v tallyman.Evidence, facts []entry.Fact, ok bool) {
 	proto := map[string]string{"SSH": "sftp", "FTP": "ftp"}[r.Sender]
 	rest, ok := strings.CutPrefix(r.Message, "User ")
 	if proto == "" || !ok {
@@ -122,9 +126,9 @@ func sftpgoLogin(e *Entry, r *sftpgoRecord) (v tallyman.Evidence, facts []fact, 
 	if !ok1 || !ok2 || !ok3 {
 		return v, nil, false
 	}
-	v = e.session(tallyman.KindLogin, proto)
+	v = e.Session(tallyman.KindLogin, proto)
 	v.User, v.Session = user, r.ConnectionID
-	return v, append(client(&v, address), fact{"method", method}), true
+	return v, append(entry.Client(&v, address), entry.NewFact("method", method)), true
 }
 
 // quoted reads a Go string at the start of text, and one of the ends behind it.
@@ -143,15 +147,15 @@ func quoted(text string, ends ...string) (value, rest string, ok bool) {
 }
 
 // sftpgoEnds sets both ends: the client has its port.
-func sftpgoEnds(v *tallyman.Evidence, r *sftpgoRecord) (facts []fact) {
-	if at, ok := endpoint(r.RemoteAddr); ok {
+func sftpgoEnds(v *tallyman.Evidence, r *sftpgoRecord) (facts []entry.Fact) {
+	if at, ok := entry.Endpoint(r.RemoteAddr); ok {
 		v.Peer = at
 	} else if r.ClientIP != "" {
-		facts = client(v, r.ClientIP)
+		facts = entry.Client(v, r.ClientIP)
 	} else if r.RemoteAddr != "" {
-		facts = client(v, r.RemoteAddr)
+		facts = entry.Client(v, r.RemoteAddr)
 	}
-	if at, ok := endpoint(r.LocalAddr); ok {
+	if at, ok := entry.Endpoint(r.LocalAddr); ok {
 		v.Self = at
 	}
 	return facts

@@ -1,4 +1,4 @@
-package format
+package entry
 
 import (
 	"slices"
@@ -9,23 +9,26 @@ import (
 	"tallyman"
 )
 
-// fact is one key of the details: a bool, int, int64 or string.
-type fact struct {
+// Fact is one key of the details: a bool, int, int64 or string.
+type Fact struct {
 	key   string
 	value any
 }
 
-// isAssumed marks a claim that the server writes in other cases too.
-func isAssumed() fact { return fact{"assumed", true} }
+// NewFact returns one. The value is a bool, int, int64 or string.
+func NewFact(key string, value any) Fact { return Fact{key, value} }
+
+// Assumed marks a claim that the server writes in other cases too.
+func Assumed() Fact { return Fact{"assumed", true} }
 
 // details writes the facts as canonical JSON: keys in order, no spaces.
-func (e *Entry) details(facts []fact) string {
-	all := append(make([]fact, 0, len(facts)+2), facts...)
-	all = append(all, fact{"format", e.format})
+func (e *Entry) details(facts []Fact) string {
+	all := append(make([]Fact, 0, len(facts)+2), facts...)
+	all = append(all, Fact{"format", e.Format})
 	if !e.Certain {
-		all = append(all, fact{"boundary", "text"})
+		all = append(all, Fact{"boundary", "text"})
 	}
-	slices.SortStableFunc(all, func(a, b fact) int { return strings.Compare(a.key, b.key) })
+	slices.SortStableFunc(all, func(a, b Fact) int { return strings.Compare(a.key, b.key) })
 	b := append(make([]byte, 0, 96), '{')
 	for i, f := range all {
 		if i > 0 && f.key == all[i-1].key {
