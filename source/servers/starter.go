@@ -60,7 +60,7 @@ func (s *Scanner) answers(pid int32) uint16 {
 	}
 	for _, proto := range [...]string{"", "tftp"} {
 		for _, sock := range s.sockets(pid, proto) {
-			if input == fmt.Sprintf("socket:[%d]", sock.Inode) {
+			if waits := proto == "" && sock.Listen; !waits && input == fmt.Sprintf("socket:[%d]", sock.Inode) { // ProFTPD waits on its standard input
 				return sock.Local.Port()
 			}
 		}
