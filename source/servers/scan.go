@@ -146,7 +146,7 @@ func (s *Scanner) look(st proc.Stat, program string) seen {
 	case daemon.Starter(program):
 		found.servers, found.again = s.starts(st, program), true
 	default:
-		if port := s.answers(st.PID); port != 0 {
+		if port := s.answers(st); port != 0 {
 			s.observed(st, program, port)
 			found.child = true
 			break
@@ -212,16 +212,9 @@ func (s *Scanner) apart(pid int32, name string) bool {
 
 // waits finds the sockets on which a process waits, in its own network, and whether they could be looked at.
 func (s *Scanner) waits(pid int32, proto string) (all []netip.AddrPort, seen bool) {
-	held := map[string]bool{}
-	dir := s.path(pid, "fd")
-	fds, err := os.ReadDir(dir)
-	if err != nil {
+	held := s.held(pid)
+	if held == nil {
 		return nil, false
-	}
-	for _, fd := range fds {
-		if to, err := os.Readlink(filepath.Join(dir, fd.Name())); err == nil && strings.HasPrefix(to, "socket:[") {
-			held[to] = true
-		}
 	}
 	for _, sock := range s.sockets(pid, proto) {
 		if sock.Listen && held[fmt.Sprintf("socket:[%d]", sock.Inode)] && !slices.Contains(all, sock.Local) {
@@ -229,6 +222,22 @@ func (s *Scanner) waits(pid int32, proto string) (all []netip.AddrPort, seen boo
 		}
 	}
 	return all, true
+}
+
+// held are the sockets of a process, as its descriptors name them; nil if they cannot be looked at.
+func (s *Scanner) held(pid int32) map[string]bool {
+	dir := s.path(pid, "fd")
+	fds, err := os.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	held := map[string]bool{}
+	for _, fd := range fds {
+		if to, err := os.Readlink(filepath.Join(dir, fd.Name())); err == nil && strings.HasPrefix(to, "socket:[") {
+			held[to] = true
+		}
+	}
+	return held
 }
 
 // sockets are those of the network of a process: of UDP for TFTP, else of TCP.

@@ -52,15 +52,17 @@ func (s *Scanner) starts(st proc.Stat, program string) (out []Server) {
 	return out
 }
 
-// answers returns the port at which a process was asked that was started for one connection, or one request: that is then its standard input. 0 if it was not.
-func (s *Scanner) answers(pid int32) uint16 {
+// answers returns the port at which a process was asked that was started for one connection, or one request: that is then its standard input. 0 if it was
+// not. A server that closed its standard input may wait on a socket of that number (ProFTPD); of one that was started its starter holds that socket too.
+func (s *Scanner) answers(st proc.Stat) uint16 {
+	pid := st.PID
 	input := s.link(pid, "fd/0")
 	if !strings.HasPrefix(input, "socket:[") {
 		return 0
 	}
 	for _, proto := range [...]string{"", "tftp"} {
 		for _, sock := range s.sockets(pid, proto) {
-			if waits := proto == "" && sock.Listen; !waits && input == fmt.Sprintf("socket:[%d]", sock.Inode) { // ProFTPD waits on its standard input
+			if input == fmt.Sprintf("socket:[%d]", sock.Inode) && (!sock.Listen || s.held(st.Parent)[input]) {
 				return sock.Local.Port()
 			}
 		}

@@ -113,6 +113,16 @@ func TestServersOfSocketUnitsAreFound(t *testing.T) {
 	m.starts(s, "tftpd-hpa 1 [127.0.0.1:69] systemd ROOT/srv/tftp", "openssh 1 [127.0.0.1:2222] systemd ROOT/srv/jail", "openssh 30 [127.0.0.1:22]  ROOT/srv/jail")
 }
 
+// A server that closed its standard input waits on a socket of that number.
+func TestAServerThatWaitsOnDescriptorZeroIsFound(t *testing.T) {
+	m := newMachine(t)
+	m.write(m.root+"/etc/vsftpd.conf", "listen=YES\nanon_root=/srv/ftp\n")
+	m.waiting(10, 1, "/usr/sbin/vsftpd", "vsftpd", []int{21}, nil)
+	m.end0(filepath.Join(m.proc, "10"))
+	m.link(fmt.Sprintf("socket:[%d]", 10*100000+21), filepath.Join(m.proc, "10/fd/0"))
+	m.starts(servers.New(m.proc), "vsftpd 10 [127.0.0.1:21]  ROOT/srv/ftp")
+}
+
 // A process becomes another program, whose name the kernel cuts.
 func TestAProcessThatBecomesAStarterIsFound(t *testing.T) {
 	m := newMachine(t)
