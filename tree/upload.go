@@ -29,7 +29,11 @@ type UploadOptions struct {
 	MaxSize   int64 // bytes of the file
 	MinFree   int64 // bytes that must stay free on the file system
 	Announced int64 // bytes that the client says it will send; 0 or less: not said
+	Resume    int64 // the file begins with so many bytes of the one that stands there; ToEnd means all of them
 }
+
+// ToEnd of UploadOptions.Resume appends.
+const ToEnd int64 = -1
 
 const (
 	tempTries  = 16
@@ -98,7 +102,10 @@ func (u *Upload) begin() error {
 	if err := u.space(max(u.opt.Announced, 0)); err != nil {
 		return err
 	}
-	return u.makeTemp()
+	if err := u.makeTemp(); err != nil {
+		return err
+	}
+	return u.resume()
 }
 
 // old looks at what stands under the final name, and refuses what an upload may not replace.
@@ -175,7 +182,7 @@ func (u *Upload) makeTemp() error {
 	return errors.New("no temporary name could be had")
 }
 
-// Size returns the bytes written so far.
+// Size returns the bytes of the file so far, with those that were there before.
 func (u *Upload) Size() int64 { return u.size }
 
 // Path returns the absolute path under which the file will stand.
