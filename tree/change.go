@@ -1,7 +1,7 @@
 package tree
 
 import (
-	"fmt"
+	"errors"
 	"io/fs"
 	"time"
 
@@ -46,6 +46,9 @@ func (t *Tree) change(path string, do func() error) error {
 
 // changed is the refusal of a change: what does not exist is the name itself, not its folder.
 func (t *Tree) changed(path string, err error) *Refusal {
+	if r, ok := errors.AsType[*Refusal](err); ok {
+		return r // of the other name
+	}
 	shown := tallyman.Escape(t.abs(path))
 	switch {
 	case is(err, unix.ENOENT):
@@ -141,10 +144,7 @@ func (t *Tree) move(a *folder, base string, b *folder, final string, replace boo
 
 // SetModified sets the time of the last change of the content of a regular file.
 func (t *Tree) SetModified(name tallyman.Name, at time.Time) error {
-	return t.ofFile(name, "utimes", func(fd int) error {
-		times := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, unix.NsecToTimespec(at.UnixNano())}
-		return unix.UtimesNanoAt(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", fd), times, 0)
-	})
+	return t.ofFile(name, "utimes", func(fd int) error { return setModified(fd, at) })
 }
 
 // SetMode sets the permission bits of a regular file.

@@ -25,6 +25,7 @@ func (u *Upload) resume() error {
 		return err
 	}
 	defer func() { _ = old.Close() }() // it was only read
+	u.resumed = old.Identity()
 	want := u.opt.Resume
 	switch {
 	case want == ToEnd:

@@ -4,8 +4,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -57,6 +59,9 @@ type Upload struct {
 	done bool
 
 	published bool // the final name is ours
+	mode      fs.FileMode
+	modified  time.Time
+	resumed   Identity
 }
 
 // Stored says what a Commit has done.
@@ -203,14 +208,8 @@ func (u *Upload) Write(p []byte) (int, error) {
 }
 
 func (u *Upload) write(p []byte) (int, error) {
-	if u.opt.MaxSize > 0 && u.size+int64(len(p)) > u.opt.MaxSize {
-		return 0, u.tooLarge(u.size + int64(len(p)))
-	}
-	if u.opt.MinFree > 0 && u.size+int64(len(p)) > u.next {
-		if err := u.space(int64(len(p))); err != nil {
-			return 0, err
-		}
-		u.next = u.size + spaceEvery
+	if err := u.room(u.size + int64(len(p))); err != nil {
+		return 0, err
 	}
 	if err := u.tree.cfg.Step.Do("write", u.path); err != nil {
 		return 0, err
@@ -271,7 +270,10 @@ func (u *Upload) seal() error {
 			return err
 		}
 	}
-	if err := t.do("chmod", path, func() error { return unix.Fchmod(u.fd, uint32(t.cfg.Mode.Perm())) }); err != nil {
+	if err := t.do("chmod", path, func() error { return unix.Fchmod(u.fd, uint32(u.Mode())) }); err != nil {
+		return err
+	}
+	if err := u.stamp(); err != nil {
 		return err
 	}
 	return t.do("sync", path, func() error { return unix.Fsync(u.fd) })
