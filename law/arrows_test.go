@@ -20,6 +20,7 @@ var arrows = [...]struct{ from, to string }{
 	{"source/sftp", "acl"},
 	{"source/tftp", "tree"},
 	{"source/sftp", "tree"},
+	{"source/sftp", "user"}, // as acl: an account is a word of all servers
 	{"user", "acl"},
 	{"user", "config"}, // sizes are spelled as there
 	{"source/tftp/engine", "source/tftp/packet"},

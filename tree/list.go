@@ -163,3 +163,25 @@ func (t *Tree) othersList(f *folder) error {
 	}
 	return t.othersEnter(f.rel)
 }
+
+// RealPath is the path of a file or folder below the root with all links resolved, "." for the root.
+func (t *Tree) RealPath(name tallyman.Name) (string, error) {
+	path := inside(name)
+	fd, real, err := t.root.Resolve(path, unix.O_PATH)
+	if err != nil {
+		return "", t.refusal(reading, path, err)
+	}
+	_ = unix.Close(fd) // it was only looked at
+	return real, nil
+}
+
+// RealFolder is RealPath of the folder that a name lies in.
+func (t *Tree) RealFolder(name tallyman.Name) (string, error) {
+	dir := name.Dir()
+	fd, real, err := t.root.Resolve(dir, unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return "", t.refusal(reading, dir, err)
+	}
+	_ = unix.Close(fd) // it was only looked at
+	return real, nil
+}

@@ -47,6 +47,12 @@ func (b *Book) enter(a *Account, from netip.Addr) (*Login, error) {
 	return &Login{Account: a, book: b, limit: l}, nil
 }
 
+// Unbounded is a login of an account that may do everything, outside of any book: for tests of those who serve.
+func Unbounded(name string) *Login {
+	no := &limits{up: rate.NewLimiter(rate.Inf, 0), down: rate.NewLimiter(rate.Inf, 0)}
+	return &Login{Account: &Account{Name: name, Rights: All}, book: &Book{in: map[string]int{}, meters: map[string]*Meter{}}, limit: no}
+}
+
 // refuse is for who knew the password and may not enter all the same: he counts as one who failed, so that he learns nothing by trying.
 func (b *Book) refuse(a *Account, from netip.Addr, reason tallyman.Reason, why string) error {
 	_ = b.Failed(a.Name, from, why)
