@@ -1,12 +1,15 @@
 package user
 
 import (
+	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
+	"tallyman"
 	"tallyman/acl"
 )
 
@@ -42,6 +45,30 @@ func (r Right) String() string {
 		return "nothing"
 	}
 	return strings.Join(out, ", ")
+}
+
+// ParseRights reads rights as a command line has them: separated by commas.
+func ParseRights(text string) (Right, error) {
+	var out Right
+	for word := range strings.SplitSeq(text, ",") {
+		r, ok := parseRight(strings.TrimSpace(word))
+		if !ok {
+			return 0, fmt.Errorf("%q is no permission, known: all %s", tallyman.Escape(word), strings.Join(rightNames, " "))
+		}
+		out |= r
+	}
+	return out, nil
+}
+
+func parseRight(word string) (Right, bool) {
+	if word == "all" {
+		return All, true
+	}
+	i := slices.Index(rightNames, word)
+	if i < 0 {
+		return 0, false
+	}
+	return 1 << i, true
 }
 
 // Account is one user as the file says. It is not changed after it was read.

@@ -138,16 +138,12 @@ func (r *reader) rights(n ast.Node) Right {
 		return 0
 	}
 	for _, word := range r.list(n, "permissions: [read, list]") {
-		if word == "all" {
-			out |= All
-			continue
-		}
-		i := slices.Index(rightNames, word)
-		if i < 0 {
+		right, ok := parseRight(word)
+		if !ok {
 			r.add(n, "%q is no permission, known: all %s", tallyman.Escape(word), strings.Join(rightNames, " "))
 			continue
 		}
-		out |= 1 << i
+		out |= right
 	}
 	return out
 }
