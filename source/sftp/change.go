@@ -140,6 +140,10 @@ func (s *session) setstat(q *packet.Request) {
 	if err == nil && !s.c.srv.parts.Policy().Write {
 		err = refuse(tallyman.Policy, "this server changes nothing (serve.sftp.write is no)")
 	}
+	if u := s.writing(n); u != nil && err == nil {
+		s.reply(q.ID, u.dress(&q.Attrs))
+		return
+	}
 	if err == nil {
 		err = s.dress(n, &q.Attrs)
 	}
@@ -180,17 +184,32 @@ func (s *session) fsetstat(q *packet.Request) {
 		s.status(q.ID, packet.PermissionDenied, "the owner is not changed here")
 		return
 	}
-	var err error
-	if q.Attrs.Flags&packet.HasSize != 0 {
-		err = u.truncate(q.Attrs.Size)
+	s.reply(q.ID, u.dress(&q.Attrs))
+}
+
+// dress sets what counts when the file gets its name. The owner stays.
+func (u *upload) dress(a *packet.Attrs) error {
+	if a.Flags&packet.HasMode != 0 {
+		u.up.SetMode(asked(a.Mode))
 	}
-	if q.Attrs.Flags&packet.HasMode != 0 {
-		u.up.SetMode(asked(q.Attrs.Mode))
+	if a.Flags&packet.HasTimes != 0 {
+		u.up.SetModified(time.Unix(int64(a.MTime), 0))
 	}
-	if q.Attrs.Flags&packet.HasTimes != 0 {
-		u.up.SetModified(time.Unix(int64(q.Attrs.MTime), 0))
+	if a.Flags&packet.HasSize != 0 {
+		return u.truncate(a.Size)
 	}
-	s.reply(q.ID, err)
+	return nil
+}
+
+// writing is the upload of that name in this session, nil if there is none: who writes a file sees it, as clients that mount folders (sshfs) expect.
+// Nobody else does.
+func (s *session) writing(n tallyman.Name) *upload {
+	for _, h := range s.handles {
+		if u, ok := h.(*upload); ok && u.at == n {
+			return u
+		}
+	}
+	return nil
 }
 
 // statvfs tells of the file system, or of the quota where that is less (OpenSSH PROTOCOL, section 4.4).
@@ -233,11 +252,18 @@ func (s *session) stat(q *packet.Request) {
 	if err == nil {
 		info, err = s.c.root.Tree.Stat(n)
 	}
+	if u := s.writing(n); u != nil && err != nil && refusalOf(err).Reason == tallyman.NotFound {
+		info, err = u.info(), nil
+	}
 	if err != nil {
 		s.reply(q.ID, err)
 		return
 	}
 	s.out = packet.AppendAttrs(s.out, q.ID, attrs(&info))
+}
+
+func (u *upload) info() tree.Info {
+	return tree.Info{Size: u.up.Size(), Mode: u.up.Mode(), Modified: time.Now()}
 }
 
 func (s *session) fstat(q *packet.Request) {
@@ -246,7 +272,7 @@ func (s *session) fstat(q *packet.Request) {
 	case *download:
 		info.Size, info.Modified = h.size, h.file.Modified()
 	case *upload:
-		info.Size, info.Mode = h.up.Size(), h.up.Mode()
+		info = h.info()
 	case *listing:
 		info.Dir, info.Mode = true, 0o755
 	default:

@@ -347,3 +347,19 @@ func TestManyReadsAtOnceComeInOrder(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 }
+
+func TestWhoWritesAFileSeesItAndNobodyElse(t *testing.T) {
+	r := serve(t, "", nil)
+	c, other := r.dial(), r.dial()
+	h := c.open("/new", fresh)
+	c.write(h, 0, "content")
+	if kind, _ := c.ask(packet.Request{Type: packet.Stat, Path: "new"}); kind != packet.Attributes {
+		t.Errorf("the writer gets type %d", kind)
+	}
+	other.says(packet.Request{Type: packet.Stat, Path: "new"}, packet.NoSuchFile)
+	c.says(packet.Request{Type: packet.Setstat, Path: "./new", Attrs: packet.Attrs{Flags: packet.HasMode, Mode: 0o600}}, packet.OK)
+	c.closes(h, packet.OK)
+	if st, err := os.Stat(filepath.Join(r.root, "new")); err != nil || st.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", st, err)
+	}
+}

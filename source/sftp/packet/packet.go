@@ -67,11 +67,8 @@ const (
 	Limits      = "limits@openssh.com"
 )
 
-// ErrShort is what a packet that ends too early is; ErrLong is one that goes on.
-var (
-	ErrShort = errors.New("the packet ends too early")
-	ErrLong  = errors.New("the packet has bytes behind its end")
-)
+// ErrShort is what a packet that ends too early is.
+var ErrShort = errors.New("the packet ends too early")
 
 // Request is a request of a client. Which fields count depends on Type; of Extended also on Extension. Data and Rest alias the packet.
 type Request struct {
@@ -86,7 +83,7 @@ type Request struct {
 	Attrs     Attrs
 	Data      []byte
 	Extension string
-	Rest      []byte // of an extension that is not known, and of Init
+	Rest      []byte // what stands behind: of Init and of an extension that is not known all, else what has no meaning
 }
 
 // Parse reads what stands behind the length.
@@ -122,8 +119,8 @@ func Parse(p []byte) (Request, error) {
 	default:
 		return q, fmt.Errorf("the type %d is no request", q.Type)
 	}
-	if in.err == nil && len(in.left) > 0 {
-		return q, ErrLong
+	if q.Rest == nil && len(in.left) > 0 {
+		q.Rest = in.rest() // rclone 1.60 sends its whole buffer in the last write; sshd ignores that too
 	}
 	return q, in.err
 }
@@ -148,8 +145,6 @@ func (q *Request) Append(b []byte) []byte {
 	b = append(b, 0, 0, 0, 0, q.Type)
 	b = binary.BigEndian.AppendUint32(b, q.ID)
 	switch q.Type {
-	case Init:
-		b = append(b, q.Rest...)
 	case Open:
 		b = q.Attrs.append(binary.BigEndian.AppendUint32(appendText(b, q.Path), q.Flags))
 	case Close, Readdir, Fstat:
@@ -175,11 +170,9 @@ func (q *Request) Append(b []byte) []byte {
 			b = appendText(b, q.Path)
 		case FStatVFS, Fsync:
 			b = appendText(b, q.Handle)
-		default:
-			b = append(b, q.Rest...)
 		}
 	}
-	return Finish(b, at)
+	return Finish(append(b, q.Rest...), at)
 }
 
 // Finish writes the length of the packet that begins at a place.
