@@ -2,6 +2,7 @@ package sftp
 
 import (
 	"fmt"
+	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -148,19 +149,26 @@ func (s *session) setstat(q *packet.Request) {
 		err = s.dress(n, &q.Attrs)
 	}
 	if err != nil && refusalOf(err).Reason == tallyman.BadRequest {
-		s.status(q.ID, packet.Unsupported, "only mode and time can be set by name")
+		s.status(q.ID, packet.Unsupported, "mode and time can be set by name, the size cannot")
 		return
 	}
 	s.reply(q.ID, err)
 }
 
 func (s *session) dress(n tallyman.Name, a *packet.Attrs) error {
-	if a.Flags&(packet.HasSize|packet.HasOwner) != 0 {
-		return refuse(tallyman.BadRequest, "size and owner cannot be set by name")
+	if a.Flags&packet.HasSize != 0 {
+		return refuse(tallyman.BadRequest, "the size cannot be set by name")
 	}
 	t := s.c.root.Tree
-	if info, err := t.Stat(n); err != nil || info.Dir {
-		return err // the mode of a folder stays: clients that copy trees set it
+	info, err := t.Stat(n)
+	if err != nil {
+		return err
+	}
+	if a.Flags&packet.HasOwner != 0 && (a.UID != info.UID || a.GID != info.GID) { // cp -p gives a file to the owner that it has
+		return refuse(tallyman.Policy, "the owner is not changed here")
+	}
+	if info.Dir {
+		return nil // its mode stays: clients that copy trees set it
 	}
 	if a.Flags&packet.HasMode != 0 {
 		if err := t.SetMode(n, asked(a.Mode)); err != nil {
@@ -180,7 +188,7 @@ func (s *session) fsetstat(q *packet.Request) {
 	case !ok:
 		s.status(q.ID, packet.PermissionDenied, "not opened for writing")
 		return
-	case q.Attrs.Flags&packet.HasOwner != 0:
+	case q.Attrs.Flags&packet.HasOwner != 0 && (int(q.Attrs.UID) != os.Geteuid() || int(q.Attrs.GID) != os.Getegid()):
 		s.status(q.ID, packet.PermissionDenied, "the owner is not changed here")
 		return
 	}

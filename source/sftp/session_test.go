@@ -115,7 +115,9 @@ func TestAttributesAreTakenAndTold(t *testing.T) {
 	set := packet.Attrs{Flags: packet.HasMode | packet.HasTimes, Mode: 0o100751, MTime: 1_600_000_000, ATime: 1}
 	c.says(packet.Request{Type: packet.Fsetstat, Handle: h, Attrs: set}, packet.OK)
 	c.says(packet.Request{Type: packet.Extended, Extension: packet.Fsync, Handle: h}, packet.OK)
-	c.says(packet.Request{Type: packet.Fsetstat, Handle: h, Attrs: packet.Attrs{Flags: packet.HasOwner}}, packet.PermissionDenied)
+	c.says(packet.Request{Type: packet.Fsetstat, Handle: h, Attrs: packet.Attrs{Flags: packet.HasOwner, UID: 4711}}, packet.PermissionDenied)
+	own := packet.Attrs{Flags: packet.HasOwner, UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}
+	c.says(packet.Request{Type: packet.Fsetstat, Handle: h, Attrs: own}, packet.OK)
 	c.closes(h, packet.OK)
 	if e := r.ends(tallyman.OpPut, "f", tallyman.ClosedWell, 7); !strings.Contains(e.Details, `"fsync":true`) {
 		t.Errorf("%s", e.Details)
@@ -126,6 +128,9 @@ func TestAttributesAreTakenAndTold(t *testing.T) {
 	}
 	set.Mode, set.MTime = 0o104644, 1_500_000_000
 	c.says(packet.Request{Type: packet.Setstat, Path: "f", Attrs: set}, packet.OK)
+	c.says(packet.Request{Type: packet.Setstat, Path: "f", Attrs: own}, packet.OK)
+	own.UID++
+	c.says(packet.Request{Type: packet.Setstat, Path: "f", Attrs: own}, packet.PermissionDenied)
 	c.says(packet.Request{Type: packet.Setstat, Path: "f", Attrs: packet.Attrs{Flags: packet.HasSize, Size: 3}}, packet.Unsupported)
 	kind, body := c.ask(packet.Request{Type: packet.Lstat, Path: "/x/../f"})
 	if kind != packet.Attributes || binary.BigEndian.Uint64(body[4:]) != 7 || binary.BigEndian.Uint32(body[20:]) != unix.S_IFREG|0o644 || binary.BigEndian.Uint32(body[28:]) != 1_500_000_000 {
