@@ -176,7 +176,7 @@ func prints(keys []ssh.Signer) []string {
 
 // greetSFTP says what listens where, and by which keys it is known.
 func greetSFTP(w io.Writer, s *source, book *user.Book, keys []ssh.Signer, fresh bool) {
-	fmt.Fprintf(w, "SFTP  serving on %s, accounts: %d\n", s.addr(), book.Accounts())
+	fmt.Fprintf(w, "SFTP  serving %d accounts on %s\n", book.Accounts(), s.addr())
 	if book.Accounts() == 0 {
 		fmt.Fprintln(w, "      nobody can log in yet: tallyman user add NAME --root DIR")
 	}
