@@ -59,6 +59,9 @@ func TestBytesStandWhereTheClientPutThem(t *testing.T) {
 	if _, err := u.WriteAt([]byte("x"), 0); err == nil {
 		t.Error("written after the end")
 	}
+	if _, err := u.ReadAt(make([]byte, 1), 0); err == nil {
+		t.Error("read after the end")
+	}
 }
 
 func TestReplacedFileIsKept(t *testing.T) {

@@ -2,6 +2,7 @@ package tree
 
 import (
 	"io"
+	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -78,6 +79,9 @@ func (u *Upload) copyFrom(old *File, most int64) (int64, error) {
 
 // ReadAt reads what was written so far; whoever digests a resumed file needs its beginning.
 func (u *Upload) ReadAt(p []byte, off int64) (int, error) {
+	if u.done {
+		return 0, os.ErrClosed // its descriptor may be another file's by now
+	}
 	n := 0
 	err := u.tree.do("read", u.path, func() (err error) {
 		n, err = unix.Pread(u.fd, p, off)

@@ -127,6 +127,20 @@ func (a *Account) May(at string, asked Right) bool {
 	return rights&asked == asked
 }
 
+// RulesBelow reports whether a pattern begins below the path: what lies there has permissions of its own.
+func (a *Account) RulesBelow(at string) bool {
+	for _, p := range a.Paths {
+		fixed := elements(p.Pattern)
+		if i := slices.IndexFunc(fixed, func(e string) bool { return strings.ContainsAny(e, `*?[\`) }); i >= 0 {
+			fixed = fixed[:i]
+		}
+		if above := elements(at); len(fixed) > len(above) && slices.Equal(fixed[:len(above)], above) {
+			return true
+		}
+	}
+	return false
+}
+
 // match compares a path with a pattern, element by element: ** stands for any number of elements, * and ? for parts of one (path.Match).
 func match(pattern, at string) bool {
 	return matchElements(elements(pattern), elements(at))

@@ -224,6 +224,14 @@ func (b *Book) Accounts() int { return len(b.current(time.Now()).accounts) }
 // Bans counts the bans since the start.
 func (b *Book) Bans() int64 { return b.guard.Bans() }
 
+// Banned reports how long no login from the address will be looked at, 0 if it will be.
+func (b *Book) Banned(from netip.Addr) time.Duration {
+	if never, _ := b.cfg.Never.Allow(from); never {
+		return 0
+	}
+	return b.guard.Banned(from, time.Now())
+}
+
 // Roots returns the roots that accounts name, each once, sorted.
 func (b *Book) Roots() []string {
 	var out []string

@@ -125,6 +125,10 @@ func (s *session) rename(q *packet.Request, from, to tallyman.Name, more map[str
 	if err := s.mayChange(to, right); err != nil {
 		return err
 	}
+	// A folder takes what is in it to another place, where the patterns below its former name mean nothing any more.
+	if a := s.c.login.Account; a.RulesBelow(from.Path()) || a.RulesBelow(to.Path()) {
+		return refuse(tallyman.Policy, "%s has other permissions below /%s or /%s: that folder is not renamed", a.Name, tallyman.Escape(from.Path()), tallyman.Escape(to.Path()))
+	}
 	kept, err := s.c.root.Tree.Replace(from, to, mode)
 	if kept != "" {
 		more["kept"] = tallyman.Escape(kept)
@@ -253,12 +257,16 @@ func (s *session) stat(q *packet.Request) {
 	n, err := name(q.Path)
 	var info tree.Info
 	if err == nil {
-		if err = s.may(n.Path(), user.List); err != nil {
-			err = s.may(n.Path(), user.Read)
-		}
+		err = s.maySee(n.Path())
 	}
 	if err == nil {
 		info, err = s.c.root.Tree.Stat(n)
+	}
+	if err == nil && len(s.c.login.Paths) > 0 {
+		var real string
+		if real, err = s.c.root.Tree.RealPath(n); err == nil {
+			err = s.maySee(real)
+		}
 	}
 	if u := s.writing(n); u != nil && err != nil && refusalOf(err).Reason == tallyman.NotFound {
 		info, err = u.info(), nil
@@ -268,6 +276,14 @@ func (s *session) stat(q *packet.Request) {
 		return
 	}
 	s.out = packet.AppendAttrs(s.out, q.ID, attrs(&info))
+}
+
+// maySee asks whether the account may know of a file: to list or to read it.
+func (s *session) maySee(at string) error {
+	if err := s.may(at, user.List); err != nil {
+		return s.may(at, user.Read)
+	}
+	return nil
 }
 
 func (u *upload) info() tree.Info {

@@ -24,12 +24,13 @@ type download struct {
 	sent   ranges.Set
 	reads  int64
 	first  int64 // offset of the first read
-	eof    bool  // the client was told that there is no more
 	err    error // what ended it, if we did
 	sum    hash.Hash
 	summed int64           // bytes that are in sum
 	known  tallyman.Digest // of the same content, from before
-	opened time.Time
+	// scattered reads were in too many pieces to keep account of.
+	scattered bool
+	opened    time.Time
 }
 
 // open opens a file for reading, or begins an upload.
@@ -97,7 +98,7 @@ func (s *session) read(q *packet.Request) error {
 	switch {
 	case isDownload:
 		from = d.file
-	case isUpload && u.readable:
+	case isUpload && u.readable && u.failed == nil:
 		from = u.up
 	default:
 		s.status(q.ID, packet.Failure, "no such handle")
@@ -143,13 +144,10 @@ func (d *download) note(p []byte, at int64, err error) {
 	switch {
 	case err == nil:
 	case errors.Is(err, io.EOF):
-		d.eof = d.eof || len(p) == 0
 	case d.err == nil:
 		d.err = err
 	}
-	if !d.sent.Add(at, int64(len(p))) && d.err == nil {
-		d.err = refuse(tallyman.IOError, "it was read in too many pieces to keep account of")
-	}
+	d.scattered = !d.sent.Add(at, int64(len(p))) || d.scattered
 	if d.sum != nil && at == d.summed {
 		d.sum.Write(p)
 		d.summed += int64(len(p))
@@ -178,6 +176,9 @@ func (d *download) end(closed bool) error {
 		reason = tallyman.SizeProbe
 	case closed:
 		reason = tallyman.PartialRead
+		if d.scattered {
+			text = "it was read in too many pieces to keep account of"
+		}
 	case whole && d.s.c.why.Load() == nil:
 		reason, text = tallyman.DeliveredUnconfirmed, "all was sent, and the handle was never closed"
 	default:

@@ -128,6 +128,8 @@ func (s *Server) take(nc net.Conn, to tallyman.Recorder, all *sync.WaitGroup) {
 	why, reason := "", tallyman.RateLimited
 	if ok, text := s.parts.Gate(c.peer.Addr()); !ok {
 		why, reason = text, tallyman.NotAllowed
+	} else if left := s.parts.Users.Banned(c.peer.Addr()); left > 0 {
+		why = fmt.Sprintf("%s failed too often: no login for %s", c.peer.Addr(), left.Round(time.Second))
 	}
 	s.mu.Lock()
 	switch {

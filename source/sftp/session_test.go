@@ -186,9 +186,22 @@ func TestPermissionsCountForNamesAndForWhereTheyLead(t *testing.T) {
 	denied(packet.Request{Type: packet.Opendir, Path: "pub"})
 	denied(packet.Request{Type: packet.Opendir, Path: "secret"})
 	denied(packet.Request{Type: packet.Stat, Path: "secret/key"})
+	denied(packet.Request{Type: packet.Stat, Path: "pub/key"})
 	c.closes(c.open("log", packet.FlagWrite|packet.FlagAppend), packet.OK)
 	denied(put("log"))
 	if e := r.wait(tallyman.KindRefusal); e.Reason != tallyman.Policy || e.Err != "ann may not create /new (permissions in the file of accounts)" {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestFolderWithOtherPermissionsBelowIsNotRenamed(t *testing.T) {
+	r := serve(t, "permissions: all\npaths: {/a/secret/**: []}", nil)
+	r.file("a/secret/key", "key")
+	r.file("b/f", "f")
+	c := r.dial()
+	c.says(packet.Request{Type: packet.Rename, Path: "a", Target: "c"}, packet.PermissionDenied)
+	c.says(packet.Request{Type: packet.Rename, Path: "b", Target: "c"}, packet.OK)
+	if e := r.wait(tallyman.KindRefusal); e.Reason != tallyman.Policy || !strings.Contains(e.Err, "other permissions below /a") {
 		t.Errorf("%+v", e)
 	}
 }

@@ -95,6 +95,8 @@ func (c *connection) enter(m ssh.ConnMetadata, l *user.Login, err error, how str
 		r, ok := errors.AsType[*user.Refusal](err)
 		if ok {
 			c.srv.counts.loginsFailed.Add(1)
+		}
+		if ok && (r.Reason != tallyman.RateLimited || c.srv.singly.Allow()) {
 			c.event(tallyman.KindLoginFailed, r.Reason, m.User(), r.Text, map[string]any{"client": c.client, "method": how})
 		}
 		return errors.New("no")

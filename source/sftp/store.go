@@ -10,6 +10,7 @@ import (
 
 	"tallyman"
 	"tallyman/source/sftp/packet"
+	"tallyman/source/sftp/ranges"
 	"tallyman/tree"
 )
 
@@ -51,7 +52,7 @@ func (u *upload) write(offset uint64, p []byte) error {
 		return u.fail(err)
 	}
 	if !u.has.Add(at, int64(len(p))) {
-		return u.fail(refuse(tallyman.Hole, "more than %d separate pieces: write the file from its begin on", 4096))
+		return u.fail(refuse(tallyman.Hole, "more than %d separate pieces: write the file from its begin on", ranges.Most))
 	}
 	u.writes++
 	u.came += int64(len(p))
@@ -210,7 +211,7 @@ func (u *upload) store(moved int64) error {
 	if from, to, ok := u.has.Hole(size); ok {
 		return refuse(tallyman.Hole, "bytes %d to %d of %d were never written", from, to-1, size)
 	}
-	if u.appends {
+	if u.behind {
 		defer u.s.c.srv.locks.take(u.path)()
 		if err := u.rebase(); err != nil {
 			return err

@@ -251,6 +251,33 @@ func TestAppendGoesToTheEndWhateverTheOffset(t *testing.T) {
 	}
 }
 
+func TestAppendToWhatIsCutFirstReplacesIt(t *testing.T) {
+	r := serve(t, "", nil)
+	r.file("f", "old")
+	c := r.dial()
+	h := c.open("f", fresh|packet.FlagAppend)
+	c.write(h, 99, "new")
+	c.closes(h, packet.OK)
+	r.ends(tallyman.OpPut, "f", tallyman.ClosedWell, 3)
+	if r.content("f") != "new" {
+		t.Errorf("%q", r.content("f"))
+	}
+}
+
+func TestUploadThatFailedIsNotReadAnyMore(t *testing.T) {
+	r := serve(t, "", nil)
+	r.policy.MaxSize = 5
+	c := r.dial()
+	h := c.open("f", fresh|packet.FlagRead)
+	c.write(h, 0, "12345")
+	if kind, _ := c.ask(packet.Request{Type: packet.Read, Handle: h, Length: 5}); kind != packet.Data {
+		t.Errorf("type %d", kind)
+	}
+	c.says(packet.Request{Type: packet.Write, Handle: h, Offset: 5, Data: []byte("6")}, packet.Failure)
+	c.says(packet.Request{Type: packet.Read, Handle: h, Length: 5}, packet.Failure)
+	c.closes(h, packet.Failure)
+}
+
 func TestAllThatManyAppendAtOnceIsThere(t *testing.T) {
 	r := serve(t, "", nil)
 	var all sync.WaitGroup

@@ -21,6 +21,7 @@ type upload struct {
 	opt      tree.UploadOptions
 	readable bool // opened for reading too
 	appends  bool // writes go to the end, wherever the client says
+	behind   bool // and the end is that of the file as it is at CLOSE
 	synced   bool
 	base     int64 // bytes of the old file that it began with
 	came     int64 // payload of all writes
@@ -77,7 +78,7 @@ func (u *upload) begin(q *packet.Request) error {
 	}
 	u.opt = tree.UploadOptions{Mode: policy.Mode, MaxSize: policy.MaxSize}
 	replacing := user.Overwrite
-	if u.appends {
+	if u.behind = u.appends && q.Flags&packet.FlagTruncate == 0; u.behind {
 		replacing = user.Write
 	}
 	// What comes to be there meanwhile is replaced only by whom it may be replaced by.

@@ -80,6 +80,16 @@ func (g *Guard) Turn(from netip.Addr, now time.Time) (wait time.Duration, ok boo
 	return wait, true
 }
 
+// Banned reports how long the source is still banned, 0 if it is not.
+func (g *Guard) Banned(from netip.Addr, now time.Time) time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if e := g.at[network(from)]; e != nil {
+		return max(0, e.Value.(*source).until.Sub(now))
+	}
+	return 0
+}
+
 // Failed notes a failure and reports the ban that it brings, 0 if none.
 func (g *Guard) Failed(from netip.Addr, name string, now time.Time) time.Duration {
 	g.mu.Lock()

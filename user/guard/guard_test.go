@@ -35,6 +35,9 @@ func TestDelayGrowsAndABanFollows(t *testing.T) {
 	if wait, ok := g.Turn(evil, now.Add(9*time.Minute)); ok || wait != time.Minute {
 		t.Errorf("after 9 of 10 minutes: %v, %v", wait, ok)
 	}
+	if g.Banned(evil, now.Add(9*time.Minute)) != time.Minute || g.Banned(evil, now.Add(firstBan)) != 0 || g.Banned(netip.MustParseAddr("192.0.2.8"), now) != 0 {
+		t.Error("another ban is told than there is")
+	}
 	now = now.Add(firstBan)
 	if wait, ok := g.Turn(evil, now); !ok || wait != 0 {
 		t.Errorf("after the ban: %v, %v", wait, ok)
