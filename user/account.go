@@ -93,7 +93,6 @@ type Account struct {
 	password string // hash; "" = none fits
 	keys     []key
 	open     bool // anonymous: any password fits
-	restrict bool // some path has other rights
 }
 
 // Path gives other rights to what a pattern matches.

@@ -40,7 +40,7 @@ func Add(file string, n New) error {
 	if err := CheckName(n.Name); err != nil {
 		return err
 	}
-	return edit(file, n.Name, func(text string, lines []string, at, _ int) (string, error) {
+	return edit(file, n.Name, func(text string, _ []string, at, _ int) (string, error) {
 		if at >= 0 {
 			return "", fmt.Errorf("%s: there is an account %s in line %d: change it there, or remove it with tallyman user rm %s", file, n.Name, at+1, n.Name)
 		}
@@ -144,7 +144,7 @@ func edit(file, name string, change func(text string, lines []string, at, end in
 	lines := strings.Split(string(text), "\n")
 	at, end := find(lines, name)
 	if at < 0 && before.accounts[name] != nil {
-		return fmt.Errorf("%s: the line of %s is not found: begin it at the left margin, as in %s:", file, name, name)
+		return fmt.Errorf("%s: the line of %s is not found: begin the line with its name", file, name)
 	}
 	after, err := change(string(text), lines, at, end)
 	if err != nil {

@@ -3,6 +3,7 @@ package user
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"sync"
 	"time"
@@ -74,11 +75,7 @@ func (l *Login) Close() {
 func (b *Book) Logins() map[string]int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	out := make(map[string]int, len(b.in))
-	for name, n := range b.in {
-		out[name] = n
-	}
-	return out
+	return maps.Clone(b.in)
 }
 
 // burst is what may pass at once, beyond the rate: no less than a packet of any protocol.

@@ -56,8 +56,13 @@ func (c Config) Validate() error {
 		name string
 		n    int64
 	}{
-		{"idle", int64(c.Idle)}, {"stall", int64(c.Stall)}, {"login", int64(c.LoginWithin)}, {"connections", int64(c.Connections)},
-		{"waiting", int64(c.Waiting)}, {"waiting of one address", int64(c.WaitingEach)}, {"handles", int64(c.Handles)},
+		{"idle", int64(c.Idle)},
+		{"stall", int64(c.Stall)},
+		{"login", int64(c.LoginWithin)},
+		{"connections", int64(c.Connections)},
+		{"waiting", int64(c.Waiting)},
+		{"waiting of one address", int64(c.WaitingEach)},
+		{"handles", int64(c.Handles)},
 	} {
 		if b.n <= 0 {
 			return fmt.Errorf("the bound of %s must be above 0", b.name)

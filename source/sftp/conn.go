@@ -23,7 +23,7 @@ type connection struct {
 	to         tallyman.Recorder
 	raw        *wire
 	peer, self netip.AddrPort
-	ctx        context.Context // ends with the connection
+	ctx        context.Context //nolint:containedctx // ends with the connection; the callbacks of the library hand none over
 	cancel     context.CancelFunc
 	in         bool // logged in, or gone; under Server.mu
 

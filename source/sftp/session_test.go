@@ -334,10 +334,17 @@ func TestNamesThatLeadOutLeadToTheRoot(t *testing.T) {
 func FuzzSession(f *testing.F) {
 	var all []byte
 	for _, q := range []packet.Request{
-		{Type: packet.Init, ID: 3}, {Type: packet.Open, ID: 1, Path: "f", Flags: fresh}, {Type: packet.Write, ID: 2, Handle: "\x00\x00\x00\x01", Data: []byte("data")},
-		{Type: packet.Close, ID: 3, Handle: "\x00\x00\x00\x01"}, {Type: packet.Open, ID: 4, Path: "f", Flags: packet.FlagRead},
-		{Type: packet.Read, ID: 5, Handle: "\x00\x00\x00\x02", Length: 10}, {Type: packet.Opendir, ID: 6, Path: "/"}, {Type: packet.Readdir, ID: 7, Handle: "\x00\x00\x00\x03"},
-		{Type: packet.Rename, ID: 8, Path: "f", Target: "g"}, {Type: packet.Extended, ID: 9, Extension: packet.Limits}, {Type: packet.Fsetstat, ID: 10, Handle: "\x00\x00\x00\x01"},
+		{Type: packet.Init, ID: 3},
+		{Type: packet.Open, ID: 1, Path: "f", Flags: fresh},
+		{Type: packet.Write, ID: 2, Handle: "\x00\x00\x00\x01", Data: []byte("data")},
+		{Type: packet.Close, ID: 3, Handle: "\x00\x00\x00\x01"},
+		{Type: packet.Open, ID: 4, Path: "f", Flags: packet.FlagRead},
+		{Type: packet.Read, ID: 5, Handle: "\x00\x00\x00\x02", Length: 10},
+		{Type: packet.Opendir, ID: 6, Path: "/"},
+		{Type: packet.Readdir, ID: 7, Handle: "\x00\x00\x00\x03"},
+		{Type: packet.Rename, ID: 8, Path: "f", Target: "g"},
+		{Type: packet.Extended, ID: 9, Extension: packet.Limits},
+		{Type: packet.Fsetstat, ID: 10, Handle: "\x00\x00\x00\x01"},
 	} {
 		all = q.Append(all)
 	}

@@ -155,7 +155,6 @@ func (u *upload) sync() error {
 func (u *upload) end(closed bool) error {
 	defer u.s.c.busy.Add(-1)
 	moved, size := u.moved(), u.up.Size()
-	reason, why := tallyman.ClosedWell, ""
 	var err error
 	switch {
 	case u.failed != nil:
@@ -169,13 +168,12 @@ func (u *upload) end(closed bool) error {
 		}
 	}
 	r := refusalOf(err)
-	reason, why = r.Reason, r.Text
 	u.up.Abort()
 	if u.meter != nil {
 		u.meter.Give(u.taken, u.fresh)
 	}
 	u.size = size
-	u.tell(u.story.end(failure(reason), moved, why, u.facts()))
+	u.tell(u.story.end(failure(r.Reason), moved, r.Text, u.facts()))
 	return err
 }
 
