@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -105,6 +106,9 @@ func TestOpenSSHDoesWithSFTPWhatItDoesDaily(t *testing.T) {
 	for _, op := range []string{"mkdir /d", "rename /large", "link /d/l", "delete /second"} {
 		what, file, _ := strings.Cut(op, " ")
 		s.ended(1, what, file)
+	}
+	if all, lists := s.listed(), s.listed("op:list"); len(lists) == 0 || slices.ContainsFunc(all, func(r record) bool { return r.Op == "list" }) {
+		t.Errorf("%d listings are told when they are asked for: %+v", len(lists), all)
 	}
 	if kept, _ := filepath.Glob(filepath.Join(s.root, ".kept/d/l-*")); len(kept) != 1 {
 		t.Errorf("kept: %v", kept)
