@@ -30,9 +30,17 @@ func (p *complaints) check(c *Config) {
 	} else if len(wire) > 1 && (slices.Contains(wire, "auto") || slices.Contains(wire, "off")) {
 		p.add(at("watch.wire"), "watch.wire", "auto or off stands beside other words that then mean nothing: remove it or them")
 	}
-	if allow := c.Serve.TFTP.Allow; len(allow) == 0 {
-		p.add(at("serve.tftp.allow"), "serve.tftp.allow", "the list is empty, nobody could ask: write private, any, or networks")
-	} else if len(allow) > 1 && slices.Contains(allow, "any") {
-		p.add(at("serve.tftp.allow"), "serve.tftp.allow", "any stands beside other words that then mean nothing: remove it or them")
+	for _, a := range [...]struct {
+		key  string
+		list Allow
+	}{{"serve.tftp.allow", c.Serve.TFTP.Allow}, {"serve.sftp.allow", c.Serve.SFTP.Allow}} {
+		if len(a.list) == 0 {
+			p.add(at(a.key), a.key, "the list is empty, nobody could ask: write private, any, or networks")
+		} else if len(a.list) > 1 && slices.Contains(a.list, "any") {
+			p.add(at(a.key), a.key, "any stands beside other words that then mean nothing: remove it or them")
+		}
+	}
+	if c.Users.File == "" {
+		p.add(at("users.file"), "users.file", "it is empty: name the file of accounts, as in file: users.yaml")
 	}
 }

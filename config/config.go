@@ -28,6 +28,8 @@ type Config struct {
 	JSONL JSONL `yaml:"jsonl"`
 	// Our own servers.
 	Serve Serve `yaml:"serve"`
+	// The accounts of the servers with a login.
+	Users Users `yaml:"users"`
 	// What tallyman watch looks at: the servers of other makers on this machine.
 	Watch Watch `yaml:"watch"`
 	// The built-in rules: what is remarkable about records, and told as a finding.
@@ -96,6 +98,8 @@ type Serve struct {
 	User string `yaml:"user" eg:"tftp"`
 	// The TFTP server.
 	TFTP TFTP `yaml:"tftp"`
+	// The SFTP server.
+	SFTP SFTP `yaml:"sftp"`
 }
 
 // Watch is what is looked at of the servers of other makers.
@@ -162,6 +166,40 @@ type TFTP struct {
 	MaxWindowBytes Size `yaml:"max_window_bytes" min:"512B" max:"4MiB"`
 }
 
+// SFTP is the SFTP server.
+type SFTP struct {
+	// The address. Empty switches the server off, port 0 picks one. Without this key it listens on 2022 as soon as there is an account at the start.
+	Listen Addr `yaml:"listen" eg:":2022"`
+	// The root of accounts that name none. Empty means the folder that the command line names.
+	Root string `yaml:"root" eg:"/srv/ftp"`
+	// Whether files may be read.
+	Read bool `yaml:"read" live:"yes"`
+	// Uploads: no refuses all changes, create refuses an existing name, keep moves the old version to .kept, overwrite replaces it.
+	Write string `yaml:"write" words:"no create keep overwrite" live:"yes"`
+	// How many old versions of a name write: keep leaves in .kept.
+	Kept int `yaml:"kept" min:"1" max:"100000"`
+	// Who may connect: private (loopback, RFC 1918, link-local, ULA), any, addresses and networks; one or a list. Accounts may narrow it.
+	Allow Allow `yaml:"allow" eg:"[private, 203.0.113.0/24]" live:"yes"`
+	// The largest upload.
+	MaxSize Size `yaml:"max_size" min:"1B" live:"yes"`
+	// The free space that an upload leaves on the disk, as a size or as a share of the disk.
+	MinFree Free `yaml:"min_free" live:"yes"`
+	// How long a session may ask for nothing.
+	Idle Duration `yaml:"idle" min:"1s" max:"24h"`
+	// Ciphers: all are the modern ones, fast is AES-GCM alone, which costs half as much as what OpenSSH asks for first.
+	Ciphers string `yaml:"ciphers" words:"all fast"`
+	// Public keys, one a line, of authorities that sign certificates for accounts. Empty means none.
+	UserCAFile string `yaml:"user_ca_file" eg:"/etc/tallyman/user_ca.pub"`
+}
+
+// Users is where the accounts are.
+type Users struct {
+	// The file of accounts. A path that is not absolute counts from the state folder. It is read again when it changes.
+	File string `yaml:"file"`
+	// Addresses and networks that are neither slowed down nor banned when a login fails.
+	NeverBan Never `yaml:"never_ban" eg:"[10.20.0.5]"`
+}
+
 // Defaults returns the configuration of an empty file. Every default is safe to run.
 func Defaults() Config {
 	const day = 24 * time.Hour
@@ -177,7 +215,11 @@ func Defaults() Config {
 		Serve: Serve{TFTP: TFTP{
 			Listen: ":69", Read: true, Write: "keep", Kept: 30, Allow: Allow{"private"}, MaxSize: 4 << 30,
 			MinFree: Free{Bytes: 256 << 20}, GiveUp: Duration(time.Minute), Map: "none", MaxWindowBytes: 96 << 10,
+		}, SFTP: SFTP{
+			Listen: ":2022", Read: true, Write: "keep", Kept: 30, Allow: Allow{"private"}, MaxSize: 1 << 40, MinFree: Free{Bytes: 256 << 20},
+			Idle: Duration(15 * time.Minute), Ciphers: "all",
 		}},
+		Users: Users{File: "users.yaml"},
 		Watch: Watch{Servers: "auto", Wire: Wire{"auto"}},
 		Detectors: Detectors{
 			Quiet: Duration(10 * time.Minute), BruteForce: BruteForce{On: true, Over: 5, Within: Duration(10 * time.Minute)},

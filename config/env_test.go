@@ -29,7 +29,7 @@ func TestWrongEnvironmentIsRefused(t *testing.T) {
 	}
 	f("TALLYMAN_WEB_LISTN=:1", "environment TALLYMAN_WEB_LISTN: unknown variable, did you mean TALLYMAN_WEB_LISTEN?")
 	f("TALLYMAN_FLEET_LISTEN=:1", "environment TALLYMAN_FLEET_LISTEN: fleet: is not in this version")
-	f("TALLYMAN_USERS=x", "environment TALLYMAN_USERS: users: is not in this version")
+	f("TALLYMAN_NOTIFY=x", "environment TALLYMAN_NOTIFY: notify: is not in this version")
 	f("TALLYMAN_DRAIN=5", `environment TALLYMAN_DRAIN: drain: "5" has no unit: write 5s, 5m, 5h, 5d or 5w, for example drain: 30s`)
 	f("TALLYMAN_SERVE_TFTP_ALLOW=private,office",
 		`environment TALLYMAN_SERVE_TFTP_ALLOW: serve.tftp.allow: "office" is none of private, any, an address such as 10.20.0.5 or a network such as 10.20.0.0/24, for example allow: [private, 203.0.113.0/24]`)

@@ -80,8 +80,9 @@ func TestWrongFileIsRefusedWithPlaceAndRemedy(t *testing.T) {
 	}
 	f("serve:\n  tftp:\n    wirte: keep\n", "t.yaml:3:5: serve.tftp.wirte: unknown key, did you mean write?")
 	f("surprise: 1\n", "t.yaml:1:1: surprise: unknown key, known here: name state log")
-	f("serve: {ftp: {listen: :21}, sftp: {}}\nfleet: {}\n",
-		"t.yaml:1:9: serve.ftp: is not in this version", "t.yaml:1:29: serve.sftp: is not in this version", "t.yaml:2:1: fleet: is not in this version")
+	f("serve: {ftp: {listen: :21}}\nfleet: {}\n", "t.yaml:1:9: serve.ftp: is not in this version", "t.yaml:2:1: fleet: is not in this version")
+	f("users: {never_ban: [office]}\n", `t.yaml:1:21: users.never_ban: "office" is none of private, any, an address such as 10.20.0.5 or a network such as 10.20.0.0/24, for example never_ban: [10.20.0.5]`)
+	f("serve: {sftp: {allow: []}}\nusers: {file: \"\"}\n", "t.yaml:1:23: serve.sftp.allow: the list is empty", "t.yaml:2:15: users.file: it is empty")
 	f("detector: {}\n", "t.yaml:1:1: detector: unknown key, did you mean detectors?")
 	f("ledger: {driver: mysql}\n", "t.yaml:1:18: ledger.driver: mysql is not in this version, write driver: sqlite")
 	f("ledger: {driver: sqlight}\n", `t.yaml:1:18: ledger.driver: "sqlight" is unknown (known: sqlite), for example driver: sqlite`)

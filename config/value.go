@@ -194,6 +194,11 @@ func (Allow) check(word string) error {
 	return errors.New("is none of private, any, an address such as 10.20.0.5 or a network such as 10.20.0.0/24")
 }
 
+// Never is a list of addresses and networks that may be empty.
+type Never []string
+
+func (Never) check(word string) error { return Allow(nil).check(word) }
+
 // cutNumber takes a whole number and the letters behind it from the front of s.
 func cutNumber(s string) (n int64, letters, rest string, err error) {
 	i := 0

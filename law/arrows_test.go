@@ -19,6 +19,10 @@ var arrows = [...]struct{ from, to string }{
 	{"source/ftp", "acl"},
 	{"source/sftp", "acl"},
 	{"source/tftp", "tree"},
+	{"source/sftp", "tree"},
+	{"source/sftp", "user"}, // as acl: an account is a word of all servers
+	{"user", "acl"},
+	{"user", "config"}, // sizes are spelled as there
 	{"source/tftp/engine", "source/tftp/packet"},
 	{"source/tftp/content", "source/tftp/netascii"},
 	{"source/tftp/lane", "source/tftp/udp"},

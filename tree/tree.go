@@ -5,6 +5,7 @@
 //	Name --Create----> Upload: ROOT/dir/.tallyman-0123456789abcdef.part
 //	                     | Commit: sync the file, ROOT/.kept/dir/NAME-2020-04-20-11-05-37-345 <- old, NAME <- new, sync the folders
 //	                     | Abort: gone
+//	     --Stat, List--> Info;   --Mkdir, Rmdir, Remove, Rename, SetMode, SetModified--> done and synced
 //
 // It promises:
 //   - No name and no symbolic link leads out of the root, whoever swaps links meanwhile (room beneath).

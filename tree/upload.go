@@ -4,8 +4,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -29,7 +31,11 @@ type UploadOptions struct {
 	MaxSize   int64 // bytes of the file
 	MinFree   int64 // bytes that must stay free on the file system
 	Announced int64 // bytes that the client says it will send; 0 or less: not said
+	Resume    int64 // the file begins with so many bytes of the one that stands there; ToEnd means all of them
 }
+
+// ToEnd of UploadOptions.Resume appends.
+const ToEnd int64 = -1
 
 const (
 	tempTries  = 16
@@ -53,6 +59,9 @@ type Upload struct {
 	done bool
 
 	published bool // the final name is ours
+	mode      fs.FileMode
+	modified  time.Time
+	resumed   Identity
 }
 
 // Stored says what a Commit has done.
@@ -98,7 +107,10 @@ func (u *Upload) begin() error {
 	if err := u.space(max(u.opt.Announced, 0)); err != nil {
 		return err
 	}
-	return u.makeTemp()
+	if err := u.makeTemp(); err != nil {
+		return err
+	}
+	return u.resume()
 }
 
 // old looks at what stands under the final name, and refuses what an upload may not replace.
@@ -175,7 +187,7 @@ func (u *Upload) makeTemp() error {
 	return errors.New("no temporary name could be had")
 }
 
-// Size returns the bytes written so far.
+// Size returns the bytes of the file so far, with those that were there before.
 func (u *Upload) Size() int64 { return u.size }
 
 // Path returns the absolute path under which the file will stand.
@@ -196,14 +208,8 @@ func (u *Upload) Write(p []byte) (int, error) {
 }
 
 func (u *Upload) write(p []byte) (int, error) {
-	if u.opt.MaxSize > 0 && u.size+int64(len(p)) > u.opt.MaxSize {
-		return 0, u.tooLarge(u.size + int64(len(p)))
-	}
-	if u.opt.MinFree > 0 && u.size+int64(len(p)) > u.next {
-		if err := u.space(int64(len(p))); err != nil {
-			return 0, err
-		}
-		u.next = u.size + spaceEvery
+	if err := u.room(u.size + int64(len(p))); err != nil {
+		return 0, err
 	}
 	if err := u.tree.cfg.Step.Do("write", u.path); err != nil {
 		return 0, err
@@ -264,7 +270,10 @@ func (u *Upload) seal() error {
 			return err
 		}
 	}
-	if err := t.do("chmod", path, func() error { return unix.Fchmod(u.fd, uint32(t.cfg.Mode.Perm())) }); err != nil {
+	if err := t.do("chmod", path, func() error { return unix.Fchmod(u.fd, uint32(u.Mode())) }); err != nil {
+		return err
+	}
+	if err := u.stamp(); err != nil {
 		return err
 	}
 	return t.do("sync", path, func() error { return unix.Fsync(u.fd) })

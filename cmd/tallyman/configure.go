@@ -138,6 +138,6 @@ func (p *program) manCommand() *cobra.Command {
 func (p *program) otherCommands() []*cobra.Command {
 	return []*cobra.Command{
 		p.serveCommand(), p.watchCommand(), p.dropCommand(), p.demoCommand(), p.getCommand(), p.putCommand(), p.initCommand(), p.doctorCommand(), p.configCommand(),
-		p.dbCommand(), p.stopCommand(), p.reloadCommand(), p.versionCommand(), p.manCommand(), p.replayCommand(),
+		p.userCommand(), p.dbCommand(), p.stopCommand(), p.reloadCommand(), p.versionCommand(), p.manCommand(), p.replayCommand(),
 	}
 }

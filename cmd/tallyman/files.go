@@ -178,7 +178,7 @@ func orphan(host string, t *tallyman.Transfer, now time.Time) tallyman.Evidence 
 			temporary = v.File
 		}
 	}
-	if t.Op == tallyman.OpPut && temporary != "" {
+	if t.Op.Direction() == "upload" && temporary != "" {
 		if id, err := tree.Identify(t.Path); err == nil && handle(id.Dev, id.Ino) == temporary {
 			e.Reason, e.Size, e.File = tallyman.InGap, id.Size, temporary
 			e.Err = "found whole at the next start: the server died after it had stored the file and before it had recorded it"

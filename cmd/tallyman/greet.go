@@ -20,6 +20,10 @@ func (h *house) greet(notes []string) {
 	}
 	for i := range h.sources {
 		s := &h.sources[i]
+		if s.greet != nil {
+			s.greet(w)
+			continue
+		}
 		fmt.Fprintf(w, "%s  serving %s on %s\n", strings.ToUpper(s.proto), s.root, s.addr())
 		fmt.Fprintf(w, "      put  %s\n", s.try("put"))
 		if s.served.set.Load().write != "no" && unix.Access(s.root, unix.W_OK) != nil {
@@ -78,6 +82,9 @@ func (s *source) try(what string) string {
 	}
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
+	}
+	if s.proto == "sftp" {
+		return "sftp -P " + strconv.Itoa(int(s.port())) + " NAME@" + strings.Trim(host, "[]")
 	}
 	if port := s.port(); port != 69 {
 		host = net.JoinHostPort(strings.Trim(host, "[]"), strconv.Itoa(int(port)))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -20,6 +21,7 @@ import (
 	"tallyman/pipe"
 	"tallyman/query"
 	"tallyman/spool"
+	"tallyman/user"
 	"tallyman/web"
 	"tallyman/web/live"
 )
@@ -41,6 +43,7 @@ type house struct {
 	pipe    *pipe.Pipe
 	web     *web.Server
 	sources []source
+	users   *user.Book   // nil: no server has a login
 	watched *watch.Watch // nil: nothing of other makers is watched
 	sinks   map[string]sink
 	started time.Time
@@ -229,9 +232,10 @@ func (h *house) ready(path string) error {
 		where["web"], where["web_url"] = h.web.Addr().String(), url
 	}
 	for _, s := range h.sources {
-		if s.served != nil {
+		if s.write != nil {
 			where[s.proto] = s.addr()
 		}
+		maps.Copy(where, s.facts)
 	}
 	if h.watched != nil {
 		where["watched"] = h.watchedNow()

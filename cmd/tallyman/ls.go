@@ -21,6 +21,9 @@ import (
 const queryHelp = `The query is made of words: verdict:failed client:10.20.0.0/16 file:*.cfg size:>1MiB took:<2s -op:get
 A bare word matches file, client or reason. Words are joined by AND; OR, minus and ( ) do what they say.`
 
+// withoutLists is the query of who has none: clients list folders far more often than they fetch files. With a query, what it says counts.
+const withoutLists = "-op:list"
+
 // span holds the flags that bound a question in time.
 type span struct{ from, to string }
 
@@ -43,7 +46,7 @@ func (p *program) lsCommand() *cobra.Command {
 	var s span
 	limit := 50
 	c := &cobra.Command{
-		Use: "ls [QUERY]", Short: "what was transferred, newest first", Long: "Lists transfers, newest first.\n\n" + queryHelp,
+		Use: "ls [QUERY]", Short: "what was transferred, newest first", Long: "Lists transfers, newest first. Without a query, listings of folders are left out: tallyman ls op:list.\n\n" + queryHelp,
 		Example: "  tallyman ls\n  tallyman ls verdict:failed --from now-24h\n  tallyman ls 'client:10.20.0.0/16 file:*.cfg -op:get' --limit 500 --json",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if limit < 0 {
@@ -54,6 +57,9 @@ func (p *program) lsCommand() *cobra.Command {
 				return err
 			}
 			defer a.close()
+			if len(args) == 0 {
+				args = []string{withoutLists}
+			}
 			return p.list(cmd.Context(), a, s.values(args), limit)
 		},
 	}

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"tallyman/source/sftp/hostkey"
 	"tallyman/web/account"
 	"tallyman/web/certificate"
 	"tallyman/web/socket"
@@ -22,7 +23,7 @@ import (
 // stateContent is what this program makes in the state folder, as patterns: nothing else there is given away.
 var stateContent = []string{
 	account.File, certificate.CertFile, certificate.KeyFile, socket.Name, asideFile, lockFile, ledgerFile, ledgerFile + "-*",
-	spoolDir, spoolDir + "/*", outboxDir, outboxDir + "/*",
+	spoolDir, spoolDir + "/*", outboxDir, outboxDir + "/*", usersFile, hostkey.Pattern,
 }
 
 // ofState lists what of it is there.
@@ -236,6 +237,11 @@ func (h *house) warnOfFiles(to owner) {
 	if file := h.cfg.JSONL.File; file != "" {
 		if err := unix.Faccessat(unix.AT_FDCWD, filepath.Dir(file), unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
 			h.log.Warn("jsonl.file cannot be rotated: its folder may not be written by the user who serves", "folder", filepath.Dir(file), "uid", to.uid, "err", err)
+		}
+	}
+	if h.users != nil {
+		if file := h.usersPath(h.cfg); unix.Faccessat(unix.AT_FDCWD, file, unix.R_OK, unix.AT_EACCESS) == unix.EACCES {
+			h.log.Warn("the file of accounts cannot be read again by the user who serves: changes will not be seen; chgrp and chmod g+r it", "file", file, "uid", to.uid)
 		}
 	}
 	if _, err := h.again(); errors.Is(err, fs.ErrPermission) {

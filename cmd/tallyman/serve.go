@@ -33,9 +33,10 @@ func (f *serveFlags) add(c *cobra.Command) {
 func (p *program) serveCommand() *cobra.Command {
 	var f serveFlags
 	c := &cobra.Command{
-		Use: "serve [ROOT]", Short: "serve a folder by TFTP, with a page that shows every transfer", Args: cobra.MaximumNArgs(1),
+		Use: "serve [ROOT]", Short: "serve a folder by TFTP and SFTP, with a page that shows every transfer", Args: cobra.MaximumNArgs(1),
 		Long: `Serves ROOT, or all that --config FILE names. Every transfer gets a record with a proven verdict.
 Without the right to bind port 69, or when somebody holds it, port 6969 is used and the reason is said.
+SFTP listens on port 2022 when there is an account at the start: tallyman user add NAME.
 Ctrl-C, SIGTERM and tallyman stop drain: running transfers may end, and everything seen is written.`,
 		Example: "  tallyman serve ./share\n  tallyman serve /srv/tftp --tftp 10.20.0.5:69 --web 127.0.0.1:0\n  tallyman serve --config /etc/tallyman/tallyman.yaml",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -52,15 +53,15 @@ Ctrl-C, SIGTERM and tallyman stop drain: running transfers may end, and everythi
 	c.Flags().StringVar(&f.config, "config", "", "configuration `file`")
 	c.Flags().StringVar(&f.tftp, "tftp", "", "`address` of the TFTP server; empty switches it off, port 0 picks one (default :69)")
 	c.Flags().StringVar(&f.ftp, "ftp", "", "`address` of the FTP server: not in this version, only empty is accepted")
-	c.Flags().StringVar(&f.sftp, "sftp", "", "`address` of the SFTP server: not in this version, only empty is accepted")
+	c.Flags().StringVar(&f.sftp, "sftp", "", "`address` of the SFTP server; empty switches it off, port 0 picks one (default :2022, if there is an account)")
 	f.add(c)
 	return c
 }
 
 // configure composes defaults, file, environment and flags, in this order.
 func (p *program) configure(cmd *cobra.Command, f *serveFlags, args []string) (config.Config, error) {
-	if f.ftp != "" || f.sftp != "" {
-		return config.Config{}, usage("FTP and SFTP are not in this version: leave --ftp and --sftp away")
+	if f.ftp != "" {
+		return config.Config{}, usage("FTP is not in this version: leave --ftp away")
 	}
 	cfg, err := config.Load(f.config, os.Environ())
 	if err != nil {
@@ -73,6 +74,7 @@ func (p *program) configure(cmd *cobra.Command, f *serveFlags, args []string) (c
 	}
 	set("web", "web.listen", f.web)
 	set("tftp", "serve.tftp.listen", f.tftp)
+	set("sftp", "serve.sftp.listen", f.sftp)
 	set("jsonl", "jsonl.file", f.jsonl)
 	if err != nil {
 		return cfg, &coded{exitUsage, err}
@@ -82,8 +84,10 @@ func (p *program) configure(cmd *cobra.Command, f *serveFlags, args []string) (c
 		if aerr != nil {
 			return cfg, aerr
 		}
-		if err := cfg.Set("serve.tftp.root", root, "the command line"); err != nil {
-			return cfg, &coded{exitUsage, err}
+		for _, key := range []string{"serve.tftp.root", "serve.sftp.root"} {
+			if err := cfg.Set(key, root, "the command line"); err != nil {
+				return cfg, &coded{exitUsage, err}
+			}
 		}
 	}
 	if cfg.State != "" && p.state == "" {
@@ -97,24 +101,32 @@ func (p *program) configure(cmd *cobra.Command, f *serveFlags, args []string) (c
 
 // checkRoot says early, and in full, what is wrong with the folder to serve.
 func checkRoot(cfg config.Config) error {
-	c := cfg.Serve.TFTP
-	if c.Listen == "" {
-		return nil
+	if c := cfg.Serve.TFTP; c.Listen != "" {
+		if c.Root == "" {
+			return usage("no folder to serve: name one, as in tallyman serve ./share, or set serve.tftp.root")
+		}
+		if err := checkFolder(c.Root); err != nil {
+			return err
+		}
 	}
-	if c.Root == "" {
-		return usage("no folder to serve: name one, as in tallyman serve ./share, or set serve.tftp.root")
+	if c := cfg.Serve.SFTP; c.Listen != "" && c.Root != "" && c.Root != cfg.Serve.TFTP.Root {
+		return checkFolder(c.Root)
 	}
-	st, err := os.Stat(c.Root)
+	return nil
+}
+
+func checkFolder(root string) error {
+	st, err := os.Stat(root)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return usage("%s does not exist: make it with mkdir -p, or name another folder", c.Root)
+		return usage("%s does not exist: make it with mkdir -p, or name another folder", root)
 	case err != nil:
-		return usage("%s cannot be served: %v", c.Root, err)
+		return usage("%s cannot be served: %v", root, err)
 	case !st.IsDir():
-		return usage("%s is no folder: name the folder that holds the files", c.Root)
+		return usage("%s is no folder: name the folder that holds the files", root)
 	}
-	if err := unix.Access(c.Root, unix.R_OK|unix.X_OK); err != nil {
-		return fmt.Errorf("%s may not be read by user %d (%w): chmod or chown it, or run this as its owner", c.Root, os.Getuid(), err)
+	if err := unix.Access(root, unix.R_OK|unix.X_OK); err != nil {
+		return fmt.Errorf("%s may not be read by user %d (%w): chmod or chown it, or run this as its owner", root, os.Getuid(), err)
 	}
 	return nil
 }
@@ -126,9 +138,10 @@ func (p *program) serve(ctx context.Context, cfg config.Config, again func() (co
 		if err := forgetReady(f.ready); err != nil {
 			return nil, err
 		}
-		note := fallBack(ctx, &h.cfg)
-		if note != "" {
-			notes = append(notes, note)
+		for _, note := range []string{fallBack(ctx, &h.cfg), h.fallBackSFTP(ctx)} {
+			if note != "" {
+				notes = append(notes, note)
+			}
 		}
 		return openSources(ctx, h)
 	})

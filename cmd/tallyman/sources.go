@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -26,6 +27,9 @@ type source struct {
 	counts func() map[string]int64
 	reload func(config.Config) error
 	served *served
+	facts  map[string]any // for the ready file
+	greet  func(w io.Writer)
+	write  func() string // serve.*.write, as it is now; nil of what does not serve
 	Close  func()
 }
 
@@ -44,6 +48,7 @@ var sourceTable = []struct {
 	open func(context.Context, *house) (source, error)
 }{
 	{"serve.tftp", func(c config.Config) bool { return c.Serve.TFTP.Listen != "" }, openTFTP},
+	{"serve.sftp", func(c config.Config) bool { return c.Serve.SFTP.Listen != "" }, openSFTP},
 }
 
 // openSources opens every source that the configuration switches on.
@@ -110,6 +115,7 @@ func openTFTPWith(ctx context.Context, h *house, wrap func(*served) tftp.Files) 
 func tftpSource(s *tftp.Server, v *served, key string, reload func(config.Config) error) source {
 	return source{
 		Source: s, key: key, proto: "tftp", root: v.tree.Path(), addrs: s.Addrs, served: v, Close: s.Close, reload: reload,
+		write:  func() string { return v.set.Load().write },
 		counts: func() map[string]int64 { return tftpCounts(s.Counts()) },
 	}
 }

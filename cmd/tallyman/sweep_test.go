@@ -56,7 +56,7 @@ func TestKillAtEachOperationLosesNothingAcknowledged(t *testing.T) {
 			t.Parallel()
 			n, acked := 1, 0
 			for ; ; n++ {
-				s := newSwept(t, n, old)
+				s := newSwept(t, n, old, byTFTP())
 				if s.acked {
 					acked++
 				}
@@ -81,17 +81,36 @@ type swept struct {
 	*testing.T
 	n           int
 	root, state string
-	old, fresh  []byte
+	old, fresh  []byte // versions of the file; what is sent is the end of fresh
 	acked, died bool
+	way
+}
+
+// way is how an upload comes in.
+type way struct {
+	flags   []string
+	good    string // verdict and reason of what is stored
+	sent    int    // bytes of fresh, from its end; 0 = all
+	prepare func(s *swept)
+	put     func(t *testing.T, to netip.AddrPort, content []byte, dead <-chan struct{}) bool
+}
+
+func byTFTP() way {
+	return way{
+		flags: []string{"--tftp", "127.0.0.1:0"}, good: "complete stored", prepare: func(*swept) {},
+		put: func(t *testing.T, to netip.AddrPort, content []byte, dead <-chan struct{}) bool {
+			return put(t, to, sweptName, content, dead)
+		},
+	}
 }
 
 const sweptName = "router1-confg"
 
 // newSwept runs a victim, sends it an upload, and asks it to stop if it still lives.
-func newSwept(t *testing.T, n int, old []byte) *swept {
+func newSwept(t *testing.T, n int, old []byte, by way) *swept {
 	t.Helper()
 	dir := inMemory(t)
-	s := &swept{T: t, n: n, root: filepath.Join(dir, "root"), state: filepath.Join(dir, "state"), old: old, fresh: bytes.Repeat([]byte("new "), 700)}
+	s := &swept{T: t, n: n, root: filepath.Join(dir, "root"), state: filepath.Join(dir, "state"), old: old, fresh: bytes.Repeat([]byte("new "), 700), way: by}
 	if err := os.Mkdir(s.root, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -100,6 +119,7 @@ func newSwept(t *testing.T, n int, old []byte) *swept {
 			t.Fatal(err)
 		}
 	}
+	s.prepare(s)
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +142,7 @@ func newSwept(t *testing.T, n int, old []byte) *swept {
 			_, _ = io.Copy(io.Discard, stdout)
 			close(dead)
 		}()
-		s.acked = put(t, addr, sweptName, s.fresh, dead)
+		s.acked = s.put(t, addr, s.payload(), dead)
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		<-dead
 	}
@@ -154,7 +174,15 @@ func inMemory(t *testing.T) string {
 func (s *swept) file() string { return filepath.Join(s.root, sweptName) }
 
 func (s *swept) serve() []string {
-	return []string{"serve", s.root, "--state", s.state, "--tftp", "127.0.0.1:0", "--web", ""}
+	return append([]string{"serve", s.root, "--state", s.state, "--web", ""}, s.flags...)
+}
+
+// payload is what the client sends.
+func (s *swept) payload() []byte {
+	if s.sent > 0 {
+		return s.fresh[len(s.fresh)-s.sent:]
+	}
+	return s.fresh
 }
 
 // greeted reads what a server says until it is ready, and returns where it listens.
@@ -249,8 +277,8 @@ func (s *swept) checkRecords() {
 		t := &all[i]
 		said := fmt.Sprintf("%s %s", t.Judgement.Verdict, t.Judgement.Reason)
 		switch {
-		case said == "complete stored" && stored:
-			if t.Digest != tallyman.Digest("sha256:"+hex.EncodeToString(sum[:])) || t.Bytes != int64(len(s.fresh)) {
+		case said == s.good && stored:
+			if t.Digest != tallyman.Digest("sha256:"+hex.EncodeToString(sum[:])) || t.Bytes != int64(len(s.payload())) {
 				s.Errorf("killed at %d: the record claims %s and %d bytes", s.n, t.Digest, t.Bytes)
 			}
 		case said == "unproven gap" && stored && !s.acked, said == "failed server-gone" && !stored:

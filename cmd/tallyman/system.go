@@ -77,13 +77,13 @@ func (h *house) system() web.System {
 	for i := range h.sources {
 		s := &h.sources[i]
 		maps.Copy(sys.Counters, s.counts())
-		if s.served == nil {
+		if s.write == nil {
 			continue
 		}
 		l := web.Listener{
 			Proto: s.proto, Addr: s.addr(), Root: s.root, State: web.Live, Since: h.started.UTC().Truncate(time.Millisecond), Try: s.try("put"),
 		}
-		l.Write = s.served.set.Load().write
+		l.Write = s.write()
 		sys.Listeners = append(sys.Listeners, l)
 	}
 	if h.watched != nil {

@@ -35,6 +35,7 @@ type server struct {
 	netns  string // network namespace to run in; "" = ours
 
 	addr   netip.AddrPort // where it listens, once started
+	sftp   netip.AddrPort // the same of SFTP, if that is on
 	cmd    *exec.Cmd
 	stderr safeBuffer
 	exited chan struct{}
@@ -107,6 +108,7 @@ func (s *server) start() {
 	}
 	var where struct {
 		TFTP   netip.AddrPort `json:"tftp"`
+		SFTP   netip.AddrPort `json:"sftp"`
 		Socket string         `json:"socket"`
 		State  string         `json:"state"`
 		PID    int            `json:"pid"`
@@ -121,7 +123,7 @@ func (s *server) start() {
 	if where.State != s.state || s.netns == "" && where.PID != s.cmd.Process.Pid {
 		s.t.Errorf("ready file names state %s, pid %d; it runs with %s, %d", where.State, where.PID, s.state, s.cmd.Process.Pid)
 	}
-	s.addr = where.TFTP
+	s.addr, s.sftp = where.TFTP, where.SFTP
 	s.watch = watchSocket(s.t, where.Socket)
 }
 

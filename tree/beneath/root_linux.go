@@ -107,6 +107,9 @@ func (r *Root) Resolve(path string, flags int) (fd int, real string, err error) 
 }
 
 func (r *Root) resolveLegacy(path string, flags int) (int, string, error) {
+	if flags&(unix.O_PATH|unix.O_DIRECTORY) == unix.O_PATH { // os.Root never follows by itself, and O_PATH opens the link (open(2), O_NOFOLLOW)
+		flags = flags&^unix.O_PATH | unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOCTTY
+	}
 	f, err := r.legacy.OpenFile(path, flags, 0)
 	if err != nil {
 		if strings.HasSuffix(err.Error(), "path escapes from parent") {
