@@ -69,12 +69,6 @@ func TestAnUploadThatIsCutLeavesTheOldFile(t *testing.T) {
 		c.want(426)
 		c.want(226)
 	}, tallyman.ClientAbort)
-	f("ABOR behind the end of the data", func(c *client, d *net.TCPConn) {
-		c.send("ABOR")
-		_ = d.Close()
-		c.want(426)
-		c.want(226)
-	}, tallyman.ClientAbort)
 	f("control FIN", func(c *client, d *net.TCPConn) { _ = c.tcp.Close() }, tallyman.ControlLost)
 	f("control reset", func(c *client, d *net.TCPConn) { reset(c.tcp) }, tallyman.ControlLost)
 	f("both closed, data first", func(c *client, d *net.TCPConn) { _ = d.Close(); _ = c.tcp.Close() }, tallyman.ControlLost)
