@@ -5,7 +5,7 @@ import "strings"
 // later lists the keys that the contract knows and this version does not. A file that sets one is refused in words that differ
 // from those for a slip of the pen: the key is right, the program is too old.
 var later = []string{
-	"serve.ftp", "watch.servers.*", "watch.files", "watch.mounts", "watch.flows", "fleet", "detectors", "rules", "route", "notify", "forward", "privacy",
+	"watch.servers.*", "watch.files", "watch.mounts", "watch.flows", "fleet", "detectors", "rules", "route", "notify", "forward", "privacy",
 	"keep.host", "keep.agent_files", "ledger.dsn_file",
 }
 

@@ -138,8 +138,14 @@ func (m *Machine) Did(now time.Time, a Answer) {
 	if names {
 		m.do(Named{Op: op, Began: m.stamp(), Name: m.asked(c.Arg), Path: a.Path, To: a.To, Err: a.Err})
 	}
+	if a.Err != nil && c.Verb == "SIZE" { // clients look before they fetch, and then ask no more
+		m.do(Refuse{T: &Transfer{
+			Op: tallyman.OpGet, Began: m.stamp(), Verb: c.Verb, Name: m.asked(c.Arg), User: m.user, Path: a.Path, Size: -1, Announced: -1,
+			Passive: true, Reason: a.Err.Reason, Err: a.Err.Text, Codes: []int{550},
+		}})
+	}
 	if a.Err != nil {
-		if !names && (a.Err.Reason == tallyman.Policy || a.Err.Reason == tallyman.NotWritable) {
+		if !names && c.Verb != "SIZE" && (a.Err.Reason == tallyman.Policy || a.Err.Reason == tallyman.NotWritable) {
 			m.refuseCommand(c, a.Err.Reason, a.Err.Text)
 		}
 		code := 550

@@ -204,6 +204,7 @@ func TestNamesAreAskedForAndToldSafely(t *testing.T) {
 	p.answer = Answer{Err: &Refusal{Reason: tallyman.Policy}}
 	f("SITE CHMOD 600 f", "Do CHMOD f, Event command-refused policy, 550")
 	p.answer = Answer{Err: &Refusal{Reason: tallyman.NotFound}}
+	f("SIZE f", "Do SIZE f, Refuse not-found, 550")
 	f("CWD nowhere", "Do CWD nowhere, 550")
 	f("PWD", "257")
 	if p.last != "257 \"/\" is where you are\r\n" {
