@@ -61,7 +61,7 @@ func (m *mover) run(ctx context.Context) engine.Ending {
 	}
 	e.Peer, e.Local = data.Ends(tcp)
 	if e.How = m.guard(ctx, tcp, &e); e.How != engine.Whole {
-		m.conn.Reset()
+		m.conn.Close()
 		m.conn = nil
 		return m.end(ctx, e)
 	}
