@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -128,11 +129,19 @@ type rig struct {
 	rec  *memory
 	addr string
 	tls  string // implicit
+	stop context.CancelFunc
+	shut atomic.Bool // nobody may connect
 	*Server
 }
 
 // serve starts a server whose accounts are anonymous, who reads, and tally.
 func serve(t testing.TB, change func(*Config)) *rig {
+	t.Helper()
+	return serveTo(t, change, nil)
+}
+
+// serveTo does so for other accounts, if accounts is not nil.
+func serveTo(t testing.TB, change func(*Config), accounts func(*tree.Tree) Accounts) *rig {
 	t.Helper()
 	r := &rig{t: t, root: t.TempDir(), rec: &memory{news: make(chan struct{})}}
 	tr, err := tree.Open(r.root, tree.Config{})
@@ -151,14 +160,18 @@ func serve(t testing.TB, change func(*Config)) *rig {
 	if change != nil {
 		change(&cfg)
 	}
-	who := people{"anonymous": {Files: folder(user.Read | user.List)}, "tally": {Files: folder(user.All)}, "lax": {Files: folder(user.All), NoReuse: true}}
-	gate := func(netip.Addr) (bool, string) { return true, "" }
+	var who Accounts = people{"anonymous": {Files: folder(user.Read | user.List)}, "tally": {Files: folder(user.All)}, "lax": {Files: folder(user.All), NoReuse: true}}
+	if accounts != nil {
+		who = accounts(tr)
+	}
+	gate := func(netip.Addr) (bool, string) { return !r.shut.Load(), "it is not in serve.ftp.allow" }
 	ctx, cancel := context.WithCancel(context.Background())
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	if r.Server, err = Listen(ctx, cfg, who, gate, Identity{Host: "here"}, log); err != nil {
 		cancel()
 		t.Fatal(err)
 	}
+	r.stop = cancel
 	r.addr = r.Addrs()[0].String()
 	if a := r.Addrs(); len(a) > 1 {
 		r.tls = a[1].String()

@@ -35,7 +35,7 @@ type Server struct {
 	mu       sync.Mutex
 	sessions map[*session]struct{}
 	from     map[netip.Addr]int
-	turned   map[netip.Addr]time.Time // addresses that may not connect, and when that was recorded
+	turned   map[turning]time.Time // who may not connect, and when that was recorded
 }
 
 // Identity is how the server signs evidence.
@@ -68,7 +68,7 @@ func Listen(ctx context.Context, cfg Config, accounts Accounts, gate Gate, who I
 	}
 	s := &Server{
 		cfg: cfg, accounts: accounts, gate: gate, log: log, who: who, began: time.Now(),
-		sessions: map[*session]struct{}{}, from: map[netip.Addr]int{}, turned: map[netip.Addr]time.Time{},
+		sessions: map[*session]struct{}{}, from: map[netip.Addr]int{}, turned: map[turning]time.Time{},
 	}
 	var err error
 	if s.explicit, err = listen(ctx, cfg.Listen); err != nil {
@@ -240,13 +240,19 @@ func (s *Server) leave(client netip.Addr, v *session) {
 }
 
 const (
-	turnedEvery = time.Minute // an address that is turned away is recorded so often
-	mostTurned  = 1024        // addresses remembered for that; beyond, all are forgotten
+	turnedEvery = time.Minute // an address that is turned away for one reason is recorded so often
+	mostTurned  = 1024        // of them remembered for that; beyond, all are forgotten
 )
+
+// turning is an address that is turned away, and why.
+type turning struct {
+	client netip.Addr
+	reason tallyman.Reason
+}
 
 // turn turns a client away, with one reply in the clear.
 func (s *Server) turn(v *session, reason tallyman.Reason, why string, now time.Time) {
-	client := v.rec.Client.Addr()
+	client := turning{v.rec.Client.Addr(), reason}
 	s.mu.Lock()
 	last, known := s.turned[client]
 	fresh := !known || now.Sub(last) > turnedEvery

@@ -133,7 +133,7 @@ func TestDataConnectionsBelongToTheTLSSessionOfTheirLogin(t *testing.T) {
 			t.Helper()
 			r.rec.forget()
 			d, _ := c.dataTLS("RETR f", cfg)
-			if got, err := io.ReadAll(d); err == nil || len(got) > 0 {
+			if got, err := io.ReadAll(d); len(got) > 0 {
 				t.Errorf("%s read %q, %v", what, got, err)
 			}
 			if text := c.want(522); !strings.Contains(text, "resume the TLS session") {
