@@ -32,14 +32,14 @@ func newFTP(t *testing.T, keys string) *server {
 	s := newServer(t)
 	s.listen = ""
 	config := filepath.Join(t.TempDir(), "tallyman.yaml")
-	text := "serve:\n  ftp: {listen: \"127.0.0.1:0\", implicit: \"127.0.0.1:0\", pasv_ports: any, min_free: 1MiB"
+	text := "serve:\n  ftp: {implicit: \"127.0.0.1:0\", pasv_ports: any, min_free: 1MiB"
 	if keys != "" {
 		text += ", " + keys
 	}
 	if err := os.WriteFile(config, []byte(text+"}\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s.flags = []string{"--config", config, "--sftp", ""}
+	s.flags = []string{"--config", config, "--ftp", "127.0.0.1:0", "--sftp", ""}
 	if out, code := client(t, t.TempDir(), []byte(ftpPassword+"\n"), os.Getenv(binaryEnv), "user", "add", "tally", "--permissions", "all", "--password-stdin", "--state", s.state); code != 0 {
 		t.Fatal(out)
 	}

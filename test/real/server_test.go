@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -81,6 +82,9 @@ func (s *server) start() {
 			s.t.Fatal(err)
 		}
 		args = append(args, "--config", config)
+	}
+	if !slices.Contains(s.flags, "--ftp") { // else it would take port 21 as soon as there is an account
+		args = append(args, "--ftp", "")
 	}
 	args = append(args, s.flags...)
 	name := os.Getenv(binaryEnv)
