@@ -1,6 +1,7 @@
 package tree
 
 import (
+	"errors"
 	"io"
 
 	"golang.org/x/sys/unix"
@@ -67,7 +68,7 @@ func (u *Upload) copyFrom(old *File, most int64) (int64, error) {
 	// copy_file_range(2): not every file system knows it.
 	buf := make([]byte, min(most, spaceEvery))
 	n, err = old.ReadAt(buf, u.size)
-	if err != nil && (err != io.EOF || n == 0) {
+	if err != nil && (!errors.Is(err, io.EOF) || n == 0) {
 		return 0, err
 	}
 	if _, err := unix.Write(u.fd, buf[:n]); err != nil {

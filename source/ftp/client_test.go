@@ -115,7 +115,8 @@ func (c *client) passive() string {
 	c.t.Helper()
 	text := c.cmd(229, "EPSV")
 	var port int
-	if _, err := fmt.Sscanf(text[strings.Index(text, "("):], "(|||%d|)", &port); err != nil {
+	_, at, _ := strings.Cut(text, "(|||")
+	if _, err := fmt.Sscanf(at, "%d|)", &port); err != nil {
 		c.t.Fatalf("%q: %v", text, err)
 	}
 	host, _, _ := net.SplitHostPort(c.tcp.RemoteAddr().String())

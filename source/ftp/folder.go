@@ -59,13 +59,12 @@ func (f *Folder) may(n tallyman.Name, rights user.Right, folder bool) error {
 	if path == "" {
 		path = "."
 	}
-	real, err := path, error(nil)
-	switch {
-	case folder && path != ".":
-		if real, err = f.Tree.RealFolder(n); err == nil {
-			real = strings.TrimPrefix(real+"/"+n.Base(), "./")
-		}
-	default:
+	var real string
+	var err error
+	if folder && path != "." {
+		real, err = f.Tree.RealFolder(n)
+		real = strings.TrimPrefix(real+"/"+n.Base(), "./")
+	} else {
 		real, err = f.Tree.RealPath(n)
 	}
 	if err != nil {

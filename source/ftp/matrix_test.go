@@ -52,8 +52,8 @@ func TestAnUploadThatIsCutLeavesTheOldFile(t *testing.T) {
 		})
 	}
 	f("data reset", func(c *client, d *net.TCPConn) { reset(d); c.want(426); c.cmd(200, "NOOP") }, tallyman.ClientGone)
-	f("ABOR", func(c *client, d *net.TCPConn) { c.send("ABOR"); c.want(426); c.want(226); c.cmd(200, "NOOP") }, tallyman.ClientAbort)
-	f("ABOR as Telnet says", func(c *client, d *net.TCPConn) {
+	f("ABOR", func(c *client, _ *net.TCPConn) { c.send("ABOR"); c.want(426); c.want(226); c.cmd(200, "NOOP") }, tallyman.ClientAbort)
+	f("ABOR as Telnet says", func(c *client, _ *net.TCPConn) {
 		raw, err := c.tcp.SyscallConn()
 		if err != nil {
 			c.t.Fatal(err)
@@ -69,8 +69,8 @@ func TestAnUploadThatIsCutLeavesTheOldFile(t *testing.T) {
 		c.want(426)
 		c.want(226)
 	}, tallyman.ClientAbort)
-	f("control FIN", func(c *client, d *net.TCPConn) { _ = c.tcp.Close() }, tallyman.ControlLost)
-	f("control reset", func(c *client, d *net.TCPConn) { reset(c.tcp) }, tallyman.ControlLost)
+	f("control FIN", func(c *client, _ *net.TCPConn) { _ = c.tcp.Close() }, tallyman.ControlLost)
+	f("control reset", func(c *client, _ *net.TCPConn) { reset(c.tcp) }, tallyman.ControlLost)
 	f("both closed, data first", func(c *client, d *net.TCPConn) { _ = d.Close(); _ = c.tcp.Close() }, tallyman.ControlLost)
 	f("both closed, control first", func(c *client, d *net.TCPConn) { _ = c.tcp.Close(); _ = d.Close() }, tallyman.ControlLost)
 	f("control ends while data goes on", func(c *client, d *net.TCPConn) {
@@ -129,8 +129,8 @@ func TestADownloadThatIsCutIsNotComplete(t *testing.T) {
 	}
 	f("data closed", func(c *client, d *net.TCPConn) { _ = d.Close(); c.want(426); c.cmd(200, "NOOP") }, tallyman.ClientGone)
 	f("data reset", func(c *client, d *net.TCPConn) { reset(d); c.want(426) }, tallyman.ClientGone)
-	f("ABOR", func(c *client, d *net.TCPConn) { c.send("ABOR"); c.want(426); c.want(226) }, tallyman.ClientAbort)
-	f("control FIN", func(c *client, d *net.TCPConn) { _ = c.tcp.Close() }, tallyman.ControlLost)
+	f("ABOR", func(c *client, _ *net.TCPConn) { c.send("ABOR"); c.want(426); c.want(226) }, tallyman.ClientAbort)
+	f("control FIN", func(c *client, _ *net.TCPConn) { _ = c.tcp.Close() }, tallyman.ControlLost)
 }
 
 // What fits into the kernel is sent at once, and the 226 with it: whether it was read shows afterwards.

@@ -298,3 +298,28 @@ func TestALineThatIsTooLongEndsTheSession(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// Whoever is lost while his login waits has not entered.
+func TestALoginThatNobodyWaitsForIsGivenUp(t *testing.T) {
+	closed := make(chan string, 2)
+	r := serveTo(t, nil, func(*tree.Tree) Accounts { return waiting{closed} })
+	c := r.dial()
+	c.cmd(331, "USER late")
+	c.send("PASS x")
+	_ = c.tcp.Close()
+	if got := <-closed; got != "given up" {
+		t.Error(got)
+	}
+	if got := <-closed; got != "closed" {
+		t.Error(got)
+	}
+}
+
+// waiting lets everybody in, once nobody waits for it any more.
+type waiting struct{ closed chan string }
+
+func (w waiting) Login(ctx context.Context, user, _ string, _ netip.Addr, _ bool) (Account, error) {
+	<-ctx.Done()
+	w.closed <- "given up"
+	return Account{Name: user, Close: func() { w.closed <- "closed" }}, nil
+}

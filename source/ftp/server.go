@@ -138,7 +138,6 @@ func (s *Server) Counts() Counts {
 // It can be called once.
 func (s *Server) Run(ctx context.Context, to tallyman.Recorder) error {
 	var accepting, serving sync.WaitGroup
-	failed := make(chan error, 2)
 	kick := make(chan struct{})
 	for _, l := range []struct {
 		at       *net.TCPListener
@@ -147,29 +146,21 @@ func (s *Server) Run(ctx context.Context, to tallyman.Recorder) error {
 		if l.at == nil {
 			continue
 		}
-		accepting.Go(func() {
-			if err := s.accept(ctx, l.at, l.implicit, to, &serving, kick); err != nil {
-				failed <- err
-			}
-		})
+		accepting.Go(func() { s.accept(ctx, l.at, l.implicit, to, &serving, kick) })
 	}
-	var err error
-	select {
-	case <-ctx.Done():
-	case err = <-failed:
-	}
+	<-ctx.Done()
 	s.Close()
 	accepting.Wait()
 	timer := time.AfterFunc(s.cfg.Drain, func() { close(kick) })
 	defer timer.Stop()
 	serving.Wait()
-	return err
+	return nil
 }
 
 // acceptPause is how long nobody is accepted when the process has no descriptor left.
 const acceptPause = 100 * time.Millisecond
 
-func (s *Server) accept(ctx context.Context, l *net.TCPListener, implicit bool, to tallyman.Recorder, serving *sync.WaitGroup, kick <-chan struct{}) error {
+func (s *Server) accept(ctx context.Context, l *net.TCPListener, implicit bool, to tallyman.Recorder, serving *sync.WaitGroup, kick <-chan struct{}) {
 	for {
 		c, err := l.AcceptTCP()
 		switch {
@@ -177,13 +168,13 @@ func (s *Server) accept(ctx context.Context, l *net.TCPListener, implicit bool, 
 			s.welcome(ctx, c, implicit, to, serving, kick)
 			continue
 		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
-			return nil
+			return
 		}
 		// accept(2): EMFILE, ENFILE, ENOBUFS, ENOMEM, and network errors of the new connection pass.
 		s.log.Warn("connection not accepted", "err", err)
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-time.After(acceptPause):
 		}
 	}

@@ -38,7 +38,7 @@ func Listen(ctx context.Context, local, client netip.Addr, ports Range, stranger
 	if ports.First == 0 {
 		span = 1
 	}
-	start := rand.IntN(span)
+	start := rand.IntN(span) //nolint:gosec // it spreads the ports; who connects is looked at
 	for i := range span {
 		port := uint16(0)
 		if ports.First != 0 {

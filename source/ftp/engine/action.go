@@ -58,7 +58,7 @@ const ToEnd int64 = -1
 // Move moves what was opened over the data connection; Moved answers it.
 type Move struct{ Private bool }
 
-// Halt ends the running Move; Moved answers it.
+// Halt ends the running Move, which Moved answers, or the Login, which LoggedIn answers.
 type Halt struct{}
 
 // Store stores the upload for good: synced, recorded, renamed; Stored answers it. The evidence of T is to be on stable storage before.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -94,7 +95,7 @@ func (m *Machine) doPort(c command.Command) {
 	}
 	at, err := read(c.Arg)
 	switch {
-	case err == command.ErrFamily:
+	case errors.Is(err, command.ErrFamily):
 		m.reply(family, "The networks here are (1,2)")
 		return
 	case err != nil:

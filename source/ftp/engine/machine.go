@@ -135,7 +135,7 @@ func (m *Machine) Line(now time.Time, line []byte, s State) {
 	if m.leaving {
 		return
 	}
-	if m.busy() && !(err == nil && m.x != nil && urgent(&c)) {
+	if m.busy() && (err != nil || m.x == nil || !urgent(&c)) {
 		if len(m.waiting) >= mostWaiting {
 			m.leave(421, "Too many commands at once")
 			return
@@ -220,8 +220,11 @@ func (m *Machine) Lost(now time.Time, reset bool, s State) {
 	m.part()
 }
 
-// halt ends the running transfer, unless it is being stored.
+// halt ends the running transfer, unless it is being stored, and a login that waits.
 func (m *Machine) halt(why tallyman.Reason) {
+	if m.doing.Verb == "PASS" {
+		m.do(Halt{})
+	}
 	if m.x == nil || m.x.why != "" {
 		return
 	}
@@ -260,13 +263,13 @@ func (m *Machine) leave(code int, text string) {
 	}
 	m.reply(code, text)
 	m.leaving, m.waiting = true, nil
-	m.halt(tallyman.ControlLost)
+	m.halt(tallyman.ClientError)
 	m.part()
 }
 
-// part hangs up once nothing is left to be proven.
+// part hangs up once nothing is left to be proven, or to be answered.
 func (m *Machine) part() {
-	if (m.leaving || m.lost) && m.x == nil && len(m.unproven) == 0 && !m.over {
+	if (m.leaving || m.lost) && m.x == nil && m.doing.Verb == "" && len(m.unproven) == 0 && !m.over {
 		m.over = true
 		m.do(Unlisten{})
 		m.do(Hangup{})

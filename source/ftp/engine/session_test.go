@@ -47,9 +47,10 @@ func TestCommandsWaitForASlowLogin(t *testing.T) {
 	p.says("USER u", "PASS p")
 	p.m.Lost(p.now, true, State{})
 	p.drain()
+	p.did("331, Login, Halt")
 	p.m.LoggedIn(p.now, "u", nil)
 	p.drain()
-	p.did("331, Login, Hangup")
+	p.did("Hangup")
 }
 
 func TestSilenceEndsTheSession(t *testing.T) {
