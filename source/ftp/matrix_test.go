@@ -85,7 +85,7 @@ func TestAnUploadThatIsCutLeavesTheOldFile(t *testing.T) {
 }
 
 func TestSilenceOnTheDataConnectionEndsTheTransfer(t *testing.T) {
-	r := serve(t, func(c *Config) { c.Stall = 300 * time.Millisecond; c.DataWait = 300 * time.Millisecond })
+	r := serve(t, func(c *Config) { c.Stall = 800 * time.Millisecond; c.DataWait = 800 * time.Millisecond })
 	c, _ := r.upload("f")
 	c.want(426)
 	if e := r.rec.ended(t, "f"); e.Reason != tallyman.ClientSilent {

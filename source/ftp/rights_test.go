@@ -261,7 +261,7 @@ func TestTooManyAndStrangersAreTurnedAwayAndTold(t *testing.T) {
 }
 
 func TestStopLetsTransfersEndAndThenEndsThem(t *testing.T) {
-	r := serve(t, func(c *Config) { c.Drain = 300 * time.Millisecond })
+	r := serve(t, func(c *Config) { c.Drain = 2 * time.Second })
 	idle := r.login()
 	c, d := r.upload("f")
 	slow, _ := r.upload("g")

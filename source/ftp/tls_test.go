@@ -206,7 +206,7 @@ func TestOldTLSIsRefused(t *testing.T) {
 func TestTheHandshakeHasAnEnd(t *testing.T) {
 	r := serve(t, func(c *Config) {
 		withTLS(engine.Explicit)(c)
-		c.LoginWithin, c.DataWait = 300*time.Millisecond, 300*time.Millisecond
+		c.LoginWithin, c.DataWait = 2*time.Second, time.Second
 	})
 	c := r.dial()
 	c.cmd(234, "AUTH TLS")
