@@ -254,7 +254,7 @@ func beheld(t *tallyman.Transfer) tallyman.Content {
 	switch {
 	case t.Digest != "":
 		return tallyman.Full
-	case has("missing_bytes"), has("late"), has("offset"):
+	case has("missing_bytes"), has("late"):
 		return tallyman.Partial
 	case t.Bytes < 0, has("headers_only"):
 		return tallyman.Absent

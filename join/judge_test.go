@@ -111,8 +111,6 @@ func TestContentIsWhatThePacketsShowed(t *testing.T) {
 	f(`{"headers_only":true}`, "", tallyman.Absent)
 	f(`{"missing_bytes":7}`, "", tallyman.Partial)
 	f(`{"late":true}`, "", tallyman.Partial)
-	f(`{"offset":100}`, "", tallyman.Partial)
-	f(`{"offset":100}`, "sha256:00", tallyman.Full) // of the whole file, which the server has read
 }
 
 func TestRequestAndAnswerOfAnotherPortAreOneTransfer(t *testing.T) {

@@ -439,3 +439,38 @@ func (f *ftpClient) tryPut(name string, content []byte) bool {
 	_, _, err = f.r.ReadResponse(226)
 	return err == nil
 }
+
+func TestRcloneTransfersByFTPAndFTPS(t *testing.T) {
+	s := serveFTP(t, "write: overwrite, tls_reuse: false")
+	dir := t.TempDir()
+	mkdir(t, dir, "tree")
+	names := []string{"plain.bin", "größe-✓.bin", "with space", "a'b\"c", `back\slash`, "percent%20", "semi;colon", "-dash", "trailing "}
+	for i, name := range names {
+		s.write(filepath.Join(dir, "tree"), name, noise(uint64(i), 50_000+i))
+	}
+	hidden, code := client(t, dir, nil, "rclone", "obscure", ftpPassword)
+	if code != 0 {
+		t.Fatal(hidden)
+	}
+	run := func(arg ...string) {
+		t.Helper()
+		if out, code := client(t, dir, nil, "rclone", append(arg, "--config", "/dev/null", "--retries", "1", "--low-level-retries", "1", "--timeout", "20s")...); code != 0 {
+			t.Errorf("rclone %v ends with %d: %s", arg, code, out)
+		}
+	}
+	for _, mode := range []string{"", ",explicit_tls=true,no_check_certificate=true"} {
+		remote := fmt.Sprintf(":ftp,host=%s,port=%d,user=tally,pass=%s,encoding=None%s:up%d", s.ftp.Addr(), s.ftp.Port(), strings.TrimSpace(hidden), mode, len(mode))
+		run("copy", "tree", remote)
+		run("check", "--download", "tree", remote)
+		run("copyto", remote+"/plain.bin", "again")
+		same(t, filepath.Join(dir, "again"), noise(0, 50_000))
+		run("moveto", remote+"/plain.bin", remote+"/moved/there.bin")
+		run("touch", "-t", "2001-02-03T04:05:06", remote+"/moved/there.bin")
+		run("deletefile", remote+"/moved/there.bin")
+		run("rmdir", remote+"/moved")
+		run("copy", "tree", remote) // what is there already is not sent again
+		for i, name := range names {
+			same(t, filepath.Join(s.root, fmt.Sprint("up", len(mode)), name), noise(uint64(i), 50_000+i))
+		}
+	}
+}
