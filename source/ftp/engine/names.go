@@ -134,6 +134,7 @@ func (m *Machine) Did(now time.Time, a Answer) {
 	m.now = now
 	c := m.doing
 	m.doing = command.Command{}
+	m.idleAt = now.Add(m.cfg.Idle) // HASH of a large file takes its time
 	op, names := namedBy[c.Verb]
 	if names {
 		m.do(Named{Op: op, Began: m.stamp(), Name: m.asked(c.Arg), Path: a.Path, To: a.To, Err: a.Err})

@@ -243,6 +243,7 @@ func (m *Machine) Stored(now time.Time, s Stored) {
 func (m *Machine) failed(r tallyman.Reason, code int, text string) {
 	x := m.x
 	m.x = nil
+	m.idleAt = m.now.Add(m.cfg.Idle) // it stood still while data moved
 	if code != 0 {
 		x.Codes = append(x.Codes, code)
 		said := public(r)
@@ -261,6 +262,7 @@ func (m *Machine) failed(r tallyman.Reason, code int, text string) {
 func (m *Machine) well() {
 	x := m.x
 	m.x = nil
+	m.idleAt = m.now.Add(m.cfg.Idle)
 	x.Codes = append(x.Codes, 226)
 	m.reply(226, "Done")
 	m.afterAbor(x)
