@@ -234,7 +234,7 @@ type ftpAccounts struct {
 
 // Login implements ftp.Accounts.
 func (a *ftpAccounts) Login(ctx context.Context, name, password string, from netip.Addr, _ bool) (ftp.Account, error) {
-	if name == "ftp" {
+	if name == "ftp" && a.book.Account(name) == nil {
 		name = "anonymous" // RFC 1635
 	}
 	l, err := a.book.Password(ctx, name, password, from)

@@ -84,7 +84,11 @@ func (s *source) try(what string) string {
 		host = "[" + host + "]"
 	}
 	if s.proto == "ftp" {
-		return "curl --ssl-reqd -k -u NAME -T FILE ftp://" + net.JoinHostPort(strings.Trim(host, "[]"), strconv.Itoa(int(s.port()))) + "/"
+		secure := ""
+		if _, tls := s.facts["ftp_certificate"]; tls {
+			secure = "--ssl-reqd -k "
+		}
+		return "curl " + secure + "-u NAME -T FILE ftp://" + net.JoinHostPort(strings.Trim(host, "[]"), strconv.Itoa(int(s.port()))) + "/"
 	}
 	if s.proto == "sftp" {
 		return "sftp -P " + strconv.Itoa(int(s.port())) + " NAME@" + strings.Trim(host, "[]")
