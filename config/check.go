@@ -1,6 +1,9 @@
 package config
 
-import "slices"
+import (
+	"net/netip"
+	"slices"
+)
 
 // Check tells whether the keys fit together. Load has called it; whoever calls Set calls it again. The error is of type Problems.
 func (c *Config) Check() error {
@@ -33,7 +36,7 @@ func (p *complaints) check(c *Config) {
 	for _, a := range [...]struct {
 		key  string
 		list Allow
-	}{{"serve.tftp.allow", c.Serve.TFTP.Allow}, {"serve.sftp.allow", c.Serve.SFTP.Allow}} {
+	}{{"serve.tftp.allow", c.Serve.TFTP.Allow}, {"serve.ftp.allow", c.Serve.FTP.Allow}, {"serve.sftp.allow", c.Serve.SFTP.Allow}} {
 		if len(a.list) == 0 {
 			p.add(at(a.key), a.key, "the list is empty, nobody could ask: write private, any, or networks")
 		} else if len(a.list) > 1 && slices.Contains(a.list, "any") {
@@ -42,5 +45,24 @@ func (p *complaints) check(c *Config) {
 	}
 	if c.Users.File == "" {
 		p.add(at("users.file"), "users.file", "it is empty: name the file of accounts, as in file: users.yaml")
+	}
+	p.checkFTP(&c.Serve.FTP, at)
+}
+
+func (p *complaints) checkFTP(f *FTP, at func(string) origin) {
+	say := func(key, text string) { p.add(at("serve.ftp."+key), "serve.ftp."+key, "%s", text) }
+	switch {
+	case f.CertFile != "" && f.KeyFile == "":
+		say("cert_file", "a certificate without its key: set serve.ftp.key_file too")
+	case f.KeyFile != "" && f.CertFile == "":
+		say("key_file", "a key without its certificate: set serve.ftp.cert_file too")
+	case f.CertFile != "" && f.TLS == "none" && f.Implicit == "":
+		say("tls", "none, but serve.ftp.cert_file is set: remove one of the two")
+	}
+	if !f.PortMode && !f.PasvMode {
+		say("pasv_mode", "false, and port_mode too: nothing could be transferred, set one of them")
+	}
+	if a, err := netip.ParseAddr(f.PasvAddress); f.PasvAddress != "" && (err != nil || !a.Is4()) {
+		say("pasv_address", "is no IPv4 address: write it as in 203.0.113.9 (clients of IPv6 use EPSV, which tells none)")
 	}
 }

@@ -98,6 +98,8 @@ type Serve struct {
 	User string `yaml:"user" eg:"tftp"`
 	// The TFTP server.
 	TFTP TFTP `yaml:"tftp"`
+	// The FTP and FTPS server.
+	FTP FTP `yaml:"ftp"`
 	// The SFTP server.
 	SFTP SFTP `yaml:"sftp"`
 }
@@ -166,6 +168,46 @@ type TFTP struct {
 	MaxWindowBytes Size `yaml:"max_window_bytes" min:"512B" max:"4MiB"`
 }
 
+// FTP is the FTP and FTPS server.
+type FTP struct {
+	// The address of the control connections. Empty switches the server off, port 0 picks one. Without this key it listens on 21 as soon as there is an account at the start.
+	Listen Addr `yaml:"listen" eg:":21"`
+	// The root of accounts that name none. Empty means the folder that the command line names.
+	Root string `yaml:"root" eg:"/srv/ftp"`
+	// Uploads: no refuses all changes, create refuses an existing name, keep moves the old version to .kept, overwrite replaces it.
+	Write string `yaml:"write" words:"no create keep overwrite" live:"yes"`
+	// How many old versions of a name write: keep leaves in .kept.
+	Kept int `yaml:"kept" min:"1" max:"100000"`
+	// Who may connect: private (loopback, RFC 1918, link-local, ULA), any, addresses and networks; one or a list. Accounts may narrow it.
+	Allow Allow `yaml:"allow" eg:"[private, 203.0.113.0/24]" live:"yes"`
+	// The largest upload.
+	MaxSize Size `yaml:"max_size" min:"1B" live:"yes"`
+	// The free space that an upload leaves on the disk, as a size or as a share of the disk.
+	MinFree Free `yaml:"min_free" live:"yes"`
+	// TLS: none offers none, explicit offers AUTH TLS, required refuses logins and data without it.
+	TLS string `yaml:"tls" words:"none explicit required"`
+	// Whether data connections must resume the TLS session of their control connection. Accounts may be exempted.
+	TLSReuse bool `yaml:"tls_reuse"`
+	// The address where connections are TLS from the first byte. Empty means none.
+	Implicit Addr `yaml:"implicit" eg:":990"`
+	// The certificate chain in PEM form, read again when it changes. Empty means a certificate that Tallyman makes itself.
+	CertFile string `yaml:"cert_file" eg:"/etc/tallyman/ftp.crt"`
+	// The private key of cert_file in PEM form.
+	KeyFile string `yaml:"key_file" eg:"/etc/tallyman/ftp.key"`
+	// Whether clients may ask the server to connect to them (PORT, EPRT). They are connected to at their own address only.
+	PortMode bool `yaml:"port_mode"`
+	// Whether clients may connect to the server for data (PASV, EPSV).
+	PasvMode bool `yaml:"pasv_mode"`
+	// The ports for that, for firewalls; any leaves them to the system.
+	PasvPorts Ports `yaml:"pasv_ports" eg:"50000-50100"`
+	// The address that PASV tells to clients that are not private, for a server behind NAT. Empty means the address that the client asked.
+	PasvAddress string `yaml:"pasv_address" eg:"203.0.113.9"`
+	// How long a session may go without a command, while nothing is transferred.
+	Idle Duration `yaml:"idle" min:"1s" max:"24h"`
+	// How long nothing may move on a data connection.
+	Stall Duration `yaml:"stall" min:"1s" max:"1h"`
+}
+
 // SFTP is the SFTP server.
 type SFTP struct {
 	// The address. Empty switches the server off, port 0 picks one. Without this key it listens on 2022 as soon as there is an account at the start.
@@ -215,6 +257,9 @@ func Defaults() Config {
 		Serve: Serve{TFTP: TFTP{
 			Listen: ":69", Read: true, Write: "keep", Kept: 30, Allow: Allow{"private"}, MaxSize: 4 << 30,
 			MinFree: Free{Bytes: 256 << 20}, GiveUp: Duration(time.Minute), Map: "none", MaxWindowBytes: 96 << 10,
+		}, FTP: FTP{
+			Listen: ":21", Write: "keep", Kept: 30, Allow: Allow{"private"}, MaxSize: 1 << 40, MinFree: Free{Bytes: 256 << 20}, TLS: "explicit", TLSReuse: true,
+			PasvMode: true, PasvPorts: Ports{50000, 50100}, Idle: Duration(5 * time.Minute), Stall: Duration(time.Minute),
 		}, SFTP: SFTP{
 			Listen: ":2022", Read: true, Write: "keep", Kept: 30, Allow: Allow{"private"}, MaxSize: 1 << 40, MinFree: Free{Bytes: 256 << 20},
 			Idle: Duration(15 * time.Minute), Ciphers: "all",

@@ -155,7 +155,7 @@ func (k *key) kind() string {
 	default:
 		return map[reflect.Type]string{
 			reflect.TypeFor[Duration](): "a duration", reflect.TypeFor[Size](): "a size",
-			reflect.TypeFor[Free](): "a size or a share", reflect.TypeFor[Addr](): "an address",
+			reflect.TypeFor[Free](): "a size or a share", reflect.TypeFor[Addr](): "an address", reflect.TypeFor[Ports](): "a range of ports",
 		}[k.typ]
 	}
 }

@@ -80,7 +80,12 @@ func TestWrongFileIsRefusedWithPlaceAndRemedy(t *testing.T) {
 	}
 	f("serve:\n  tftp:\n    wirte: keep\n", "t.yaml:3:5: serve.tftp.wirte: unknown key, did you mean write?")
 	f("surprise: 1\n", "t.yaml:1:1: surprise: unknown key, known here: name state log")
-	f("serve: {ftp: {listen: :21}}\nfleet: {}\n", "t.yaml:1:9: serve.ftp: is not in this version", "t.yaml:2:1: fleet: is not in this version")
+	f("fleet: {}\n", "t.yaml:1:1: fleet: is not in this version")
+	f("serve: {ftp: {pasv_ports: 100-50, tls: maybe, port_mode: 1}}\n",
+		`t.yaml:1:27: serve.ftp.pasv_ports: "100-50" is no range of ports: write 50000-50100, or any, for example pasv_ports: 50000-50100`,
+		`t.yaml:1:40: serve.ftp.tls: "maybe" is unknown (known: none, explicit, required), for example tls: explicit`, "t.yaml:1:58: serve.ftp.port_mode: 1 is a number")
+	f("serve: {ftp: {cert_file: a, pasv_mode: false, pasv_address: x}}\n", "t.yaml:1:26: serve.ftp.cert_file: a certificate without its key",
+		"t.yaml:1:40: serve.ftp.pasv_mode: false, and port_mode too", "t.yaml:1:61: serve.ftp.pasv_address: is no IPv4 address")
 	f("users: {never_ban: [office]}\n", `t.yaml:1:21: users.never_ban: "office" is none of private, any, an address such as 10.20.0.5 or a network such as 10.20.0.0/24, for example never_ban: [10.20.0.5]`)
 	f("serve: {sftp: {allow: []}}\nusers: {file: \"\"}\n", "t.yaml:1:23: serve.sftp.allow: the list is empty", "t.yaml:2:15: users.file: it is empty")
 	f("detector: {}\n", "t.yaml:1:1: detector: unknown key, did you mean detectors?")

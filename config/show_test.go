@@ -151,7 +151,7 @@ func TestDefaultsAndExamplesOfKeysAreRight(t *testing.T) {
 			text = s + ": {" + text + "}"
 		}
 		_, err := Parse(k.path, []byte(text), nil)
-		if alone := k.path == "web.cert_file" || k.path == "web.key_file"; (err != nil) != alone {
+		if alone := k.name == "cert_file" || k.name == "key_file"; (err != nil) != alone {
 			t.Errorf("the example of an error message is wrong: %v", err)
 		}
 	}

@@ -194,6 +194,39 @@ func (Allow) check(word string) error {
 	return errors.New("is none of private, any, an address such as 10.20.0.5 or a network such as 10.20.0.0/24")
 }
 
+// Ports is a range of ports, as in 50000-50100; the zero Ports are any.
+type Ports struct{ First, Last uint16 }
+
+// String writes the form that UnmarshalText accepts.
+func (p Ports) String() string {
+	if p.First == 0 {
+		return "any"
+	}
+	return strconv.Itoa(int(p.First)) + "-" + strconv.Itoa(int(p.Last))
+}
+
+// MarshalText implements encoding.TextMarshaler with the form of String.
+func (p Ports) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText accepts any, one port, or two with a hyphen between.
+func (p *Ports) UnmarshalText(text []byte) error {
+	if string(text) == "any" {
+		*p = Ports{}
+		return nil
+	}
+	first, last, two := strings.Cut(string(text), "-")
+	if !two {
+		last = first
+	}
+	a, errA := whole(first)
+	b, errB := whole(last)
+	if errA != nil || errB != nil || a < 1 || b > math.MaxUint16 || a > b {
+		return errors.New("is no range of ports: write 50000-50100, or any")
+	}
+	*p = Ports{uint16(a), uint16(b)}
+	return nil
+}
+
 // Never is a list of addresses and networks that may be empty.
 type Never []string
 

@@ -21,6 +21,13 @@ var arrows = [...]struct{ from, to string }{
 	{"source/tftp", "tree"},
 	{"source/sftp", "tree"},
 	{"source/sftp", "user"}, // as acl: an account is a word of all servers
+	{"source/ftp", "tree"},
+	{"source/ftp", "user"}, // an account is a word of all servers
+	{"source/ftp/engine", "source/ftp/command"},
+	{"source/ftp/engine", "source/ftp/listing"},
+	{"source/ftp/listing", "source/ftp/command"},
+	{"source/ftp/record", "source/ftp/engine"},
+	{"source/ftp/record", "source/wire/details"}, // the same facts in the same words
 	{"user", "acl"},
 	{"user", "config"}, // sizes are spelled as there
 	{"source/tftp/engine", "source/tftp/packet"},

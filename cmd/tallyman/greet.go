@@ -83,6 +83,13 @@ func (s *source) try(what string) string {
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
 	}
+	if s.proto == "ftp" {
+		secure := ""
+		if _, tls := s.facts["ftp_certificate"]; tls {
+			secure = "--ssl-reqd -k "
+		}
+		return "curl " + secure + "-u NAME -T FILE ftp://" + net.JoinHostPort(strings.Trim(host, "[]"), strconv.Itoa(int(s.port()))) + "/"
+	}
 	if s.proto == "sftp" {
 		return "sftp -P " + strconv.Itoa(int(s.port())) + " NAME@" + strings.Trim(host, "[]")
 	}

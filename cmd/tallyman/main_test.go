@@ -37,7 +37,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// waitReady waits for the ready file of a server in the background, and sets the variable TFTP to its address.
+// waitReady waits for the ready file of a server in the background, and sets the variables TFTP, FTP, FTPS and SFTP to its addresses.
 func waitReady(ts *testscript.TestScript, _ bool, args []string) {
 	path := ts.MkAbs(args[0])
 	tick := time.NewTicker(10 * time.Millisecond)
@@ -48,6 +48,12 @@ func waitReady(ts *testscript.TestScript, _ bool, args []string) {
 			continue
 		}
 		ts.Check(err)
+		for _, proto := range []string{"ftp", "ftps", "sftp"} {
+			if _, after, ok := strings.Cut(string(text), `"`+proto+`":"`); ok {
+				addr, _, _ := strings.Cut(after, `"`)
+				ts.Setenv(strings.ToUpper(proto), addr)
+			}
+		}
 		if _, after, ok := strings.Cut(string(text), `"tftp":"`); ok {
 			addr, _, _ := strings.Cut(after, `"`)
 			ts.Setenv("TFTP", addr)

@@ -23,7 +23,7 @@ import (
 // stateContent is what this program makes in the state folder, as patterns: nothing else there is given away.
 var stateContent = []string{
 	account.File, certificate.CertFile, certificate.KeyFile, socket.Name, asideFile, lockFile, ledgerFile, ledgerFile + "-*",
-	spoolDir, spoolDir + "/*", outboxDir, outboxDir + "/*", usersFile, hostkey.Pattern,
+	spoolDir, spoolDir + "/*", outboxDir, outboxDir + "/*", usersFile, hostkey.Pattern, ftpCertFile, ftpKeyFile,
 }
 
 // ofState lists what of it is there.

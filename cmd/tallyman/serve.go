@@ -33,10 +33,10 @@ func (f *serveFlags) add(c *cobra.Command) {
 func (p *program) serveCommand() *cobra.Command {
 	var f serveFlags
 	c := &cobra.Command{
-		Use: "serve [ROOT]", Short: "serve a folder by TFTP and SFTP, with a page that shows every transfer", Args: cobra.MaximumNArgs(1),
+		Use: "serve [ROOT]", Short: "serve a folder by TFTP, FTP and SFTP, with a page that shows every transfer", Args: cobra.MaximumNArgs(1),
 		Long: `Serves ROOT, or all that --config FILE names. Every transfer gets a record with a proven verdict.
 Without the right to bind port 69, or when somebody holds it, port 6969 is used and the reason is said.
-SFTP listens on port 2022 when there is an account at the start: tallyman user add NAME.
+FTP listens on port 21 (else 2121) and SFTP on port 2022 when there is an account at the start: tallyman user add NAME.
 Ctrl-C, SIGTERM and tallyman stop drain: running transfers may end, and everything seen is written.`,
 		Example: "  tallyman serve ./share\n  tallyman serve /srv/tftp --tftp 10.20.0.5:69 --web 127.0.0.1:0\n  tallyman serve --config /etc/tallyman/tallyman.yaml",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -52,7 +52,7 @@ Ctrl-C, SIGTERM and tallyman stop drain: running transfers may end, and everythi
 	}
 	c.Flags().StringVar(&f.config, "config", "", "configuration `file`")
 	c.Flags().StringVar(&f.tftp, "tftp", "", "`address` of the TFTP server; empty switches it off, port 0 picks one (default :69)")
-	c.Flags().StringVar(&f.ftp, "ftp", "", "`address` of the FTP server: not in this version, only empty is accepted")
+	c.Flags().StringVar(&f.ftp, "ftp", "", "`address` of the FTP server; empty switches it off, port 0 picks one (default :21, if there is an account)")
 	c.Flags().StringVar(&f.sftp, "sftp", "", "`address` of the SFTP server; empty switches it off, port 0 picks one (default :2022, if there is an account)")
 	f.add(c)
 	return c
@@ -60,9 +60,6 @@ Ctrl-C, SIGTERM and tallyman stop drain: running transfers may end, and everythi
 
 // configure composes defaults, file, environment and flags, in this order.
 func (p *program) configure(cmd *cobra.Command, f *serveFlags, args []string) (config.Config, error) {
-	if f.ftp != "" {
-		return config.Config{}, usage("FTP is not in this version: leave --ftp away")
-	}
 	cfg, err := config.Load(f.config, os.Environ())
 	if err != nil {
 		return cfg, &coded{exitUsage, err}
@@ -74,6 +71,7 @@ func (p *program) configure(cmd *cobra.Command, f *serveFlags, args []string) (c
 	}
 	set("web", "web.listen", f.web)
 	set("tftp", "serve.tftp.listen", f.tftp)
+	set("ftp", "serve.ftp.listen", f.ftp)
 	set("sftp", "serve.sftp.listen", f.sftp)
 	set("jsonl", "jsonl.file", f.jsonl)
 	if err != nil {
@@ -84,7 +82,7 @@ func (p *program) configure(cmd *cobra.Command, f *serveFlags, args []string) (c
 		if aerr != nil {
 			return cfg, aerr
 		}
-		for _, key := range []string{"serve.tftp.root", "serve.sftp.root"} {
+		for _, key := range []string{"serve.tftp.root", "serve.ftp.root", "serve.sftp.root"} {
 			if err := cfg.Set(key, root, "the command line"); err != nil {
 				return cfg, &coded{exitUsage, err}
 			}
@@ -105,6 +103,11 @@ func checkRoot(cfg config.Config) error {
 		if c.Root == "" {
 			return usage("no folder to serve: name one, as in tallyman serve ./share, or set serve.tftp.root")
 		}
+		if err := checkFolder(c.Root); err != nil {
+			return err
+		}
+	}
+	if c := cfg.Serve.FTP; c.Listen != "" && c.Root != "" && c.Root != cfg.Serve.TFTP.Root {
 		if err := checkFolder(c.Root); err != nil {
 			return err
 		}
@@ -138,7 +141,7 @@ func (p *program) serve(ctx context.Context, cfg config.Config, again func() (co
 		if err := forgetReady(f.ready); err != nil {
 			return nil, err
 		}
-		for _, note := range []string{fallBack(ctx, &h.cfg), h.fallBackSFTP(ctx)} {
+		for _, note := range []string{fallBack(ctx, &h.cfg), h.fallBackFTP(ctx), h.fallBackSFTP(ctx)} {
 			if note != "" {
 				notes = append(notes, note)
 			}
@@ -195,9 +198,12 @@ func ownPath() string {
 }
 
 // portHolder names the process that has a UDP port (proc(5): /proc/net/udp lists the inode of the socket, /proc/PID/fd who has it open).
-func portHolder(port int) string {
+func portHolder(port int) string { return holderIn(port, "/proc/net/udp", "/proc/net/udp6") }
+
+// holderIn names the process by one of the tables of sockets.
+func holderIn(port int, tables ...string) string {
 	inodes := map[string]bool{}
-	for _, file := range []string{"/proc/net/udp", "/proc/net/udp6"} {
+	for _, file := range tables {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			continue

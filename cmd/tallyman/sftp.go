@@ -132,7 +132,7 @@ func openSFTP(ctx context.Context, h *house) (source, error) {
 	}
 	var policy atomic.Pointer[sftpPolicy]
 	policy.Store(first)
-	r := &roots{h: h, base: h.cfg.Serve.SFTP.Root, open: map[string]*sftp.Root{}}
+	r := &roots{h: h, base: h.cfg.Serve.SFTP.Root, kept: h.cfg.Serve.SFTP.Kept, open: map[rootKey]*sftp.Root{}}
 	if err := r.openAll(ctx, book); err != nil {
 		return source{}, errors.Join(err, r.close())
 	}
@@ -202,9 +202,16 @@ func sftpCounts(s *sftp.Server, book *user.Book) map[string]int64 {
 type roots struct {
 	h    *house
 	base string // of accounts that name none
+	kept int
 
 	mu   sync.Mutex
-	open map[string]*sftp.Root
+	open map[rootKey]*sftp.Root
+}
+
+// rootKey is one folder, perhaps for those without a password: they read what is readable by others.
+type rootKey struct {
+	path      string
+	anonymous bool
 }
 
 // openAll opens what is known at the start, and removes what cut uploads have left there.
@@ -214,7 +221,7 @@ func (r *roots) openAll(ctx context.Context, book *user.Book) error {
 		paths = append(paths, r.base)
 	}
 	for _, path := range paths {
-		root, err := r.at(path)
+		root, err := r.at(rootKey{path: path})
 		if err != nil && path != r.base {
 			r.h.log.Warn("root of an account not opened: it cannot log in", "root", path, "err", err)
 			continue
@@ -245,27 +252,27 @@ func (r *roots) of(a *user.Account) (*sftp.Root, error) {
 		path = r.base
 	}
 	if path == "" {
-		return nil, errors.New("the account has no root: set root in the file of accounts, or serve.sftp.root")
+		return nil, errors.New("the account has no root: set root in the file of accounts, or the root of the server")
 	}
-	return r.at(path)
+	return r.at(rootKey{path, a.Anonymous()})
 }
 
-func (r *roots) at(path string) (*sftp.Root, error) {
+func (r *roots) at(which rootKey) (*sftp.Root, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if root := r.open[path]; root != nil {
+	if root := r.open[which]; root != nil {
 		return root, nil
 	}
-	owner, err := ownerOf(r.h.cfg.Serve.User, path)
+	owner, err := ownerOf(r.h.cfg.Serve.User, which.path)
 	if err != nil {
 		return nil, err
 	}
-	t, err := tree.Open(path, tree.Config{UID: owner.uid, GID: owner.gid, Kept: r.h.cfg.Serve.SFTP.Kept, Step: r.h.p.step})
+	t, err := tree.Open(which.path, tree.Config{UID: owner.uid, GID: owner.gid, Kept: r.kept, WorldReadableOnly: which.anonymous, Step: r.h.p.step})
 	if err != nil {
 		return nil, err
 	}
 	root := &sftp.Root{Tree: t, Digests: tree.NewDigests(digestsKept)}
-	r.open[path] = root
+	r.open[which] = root
 	return root, nil
 }
 

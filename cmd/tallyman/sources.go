@@ -48,6 +48,7 @@ var sourceTable = []struct {
 	open func(context.Context, *house) (source, error)
 }{
 	{"serve.tftp", func(c config.Config) bool { return c.Serve.TFTP.Listen != "" }, openTFTP},
+	{"serve.ftp", func(c config.Config) bool { return c.Serve.FTP.Listen != "" }, openFTP},
 	{"serve.sftp", func(c config.Config) bool { return c.Serve.SFTP.Listen != "" }, openSFTP},
 }
 

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -35,7 +36,9 @@ type server struct {
 	netns  string // network namespace to run in; "" = ours
 
 	addr   netip.AddrPort // where it listens, once started
-	sftp   netip.AddrPort // the same of SFTP, if that is on
+	ftp    netip.AddrPort // the same of FTP, implicit FTPS and SFTP, where they are on
+	ftps   netip.AddrPort
+	sftp   netip.AddrPort
 	cmd    *exec.Cmd
 	stderr safeBuffer
 	exited chan struct{}
@@ -80,6 +83,9 @@ func (s *server) start() {
 		}
 		args = append(args, "--config", config)
 	}
+	if !slices.Contains(s.flags, "--ftp") { // else it would take port 21 as soon as there is an account
+		args = append(args, "--ftp", "")
+	}
 	args = append(args, s.flags...)
 	name := os.Getenv(binaryEnv)
 	if s.netns != "" {
@@ -108,6 +114,8 @@ func (s *server) start() {
 	}
 	var where struct {
 		TFTP   netip.AddrPort `json:"tftp"`
+		FTP    netip.AddrPort `json:"ftp"`
+		FTPS   netip.AddrPort `json:"ftps"`
 		SFTP   netip.AddrPort `json:"sftp"`
 		Socket string         `json:"socket"`
 		State  string         `json:"state"`
@@ -123,7 +131,7 @@ func (s *server) start() {
 	if where.State != s.state || s.netns == "" && where.PID != s.cmd.Process.Pid {
 		s.t.Errorf("ready file names state %s, pid %d; it runs with %s, %d", where.State, where.PID, s.state, s.cmd.Process.Pid)
 	}
-	s.addr, s.sftp = where.TFTP, where.SFTP
+	s.addr, s.ftp, s.ftps, s.sftp = where.TFTP, where.FTP, where.FTPS, where.SFTP
 	s.watch = watchSocket(s.t, where.Socket)
 }
 

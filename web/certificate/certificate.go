@@ -35,7 +35,11 @@ const ownLife = 825 * 24 * time.Hour
 
 // Own reads our own certificate from the state folder, or makes it. replace writes a file that is there as a whole or not at all.
 func Own(state string, names []string, now time.Time, replace func(path string, content []byte, mode fs.FileMode) error) (tls.Certificate, error) {
-	crt, key := filepath.Join(state, CertFile), filepath.Join(state, KeyFile)
+	return OwnIn(filepath.Join(state, CertFile), filepath.Join(state, KeyFile), names, now, replace)
+}
+
+// OwnIn is Own for another server, with files of its own.
+func OwnIn(crt, key string, names []string, now time.Time, replace func(path string, content []byte, mode fs.FileMode) error) (tls.Certificate, error) {
 	pair, err := tls.LoadX509KeyPair(crt, key)
 	if err == nil && covers(pair.Leaf, names, now) {
 		return pair, nil
