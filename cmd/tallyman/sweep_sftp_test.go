@@ -55,7 +55,7 @@ func bySFTP(t *testing.T, flags uint32) way {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := way{flags: []string{"--tftp", "", "--sftp", "127.0.0.1:0"}, good: "complete closed"}
+	w := way{flags: []string{"--tftp", "", "--ftp", "", "--sftp", "127.0.0.1:0"}, good: "complete closed"}
 	w.prepare = func(s *swept) {
 		if flags&packet.FlagAppend != 0 {
 			s.sent = len(s.fresh)
