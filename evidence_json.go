@@ -162,11 +162,12 @@ func (e *Evidence) Says() string {
 	case KindDeleted:
 		b.WriteString("deleted " + quoted(e.Path))
 	case KindOpened:
-		if e.Witness == "files" {
+		switch {
+		case e.Witness == "files":
 			b.WriteString("opened " + quoted(e.Path))
-		} else if e.Witness == "server" && (e.Op == OpPut || e.Op == OpAppend) {
+		case e.Witness == "server" && (e.Op == OpPut || e.Op == OpAppend):
 			b.WriteString("receiving under a temporary name for " + quoted(e.Path))
-		} else {
+		default:
 			b.WriteString("opened " + named(cmp.Or(e.Path, e.Name)))
 		}
 		if e.Size >= 0 {

@@ -219,13 +219,13 @@ func lineFits(l, p *cluster) bool {
 		return true
 	}
 	if !l.face.ending {
-		_, ok := apartBy(l.face.at, p.face.at, tolerance)
+		_, ok := apartBy(l.face.at, p.face.at)
 		return ok
 	}
 	if l.face.until.After(p.face.at) && (running(p) || l.face.until.Before(p.face.until)) {
 		return true
 	}
-	_, ok := apartBy(l.face.until, p.face.until, tolerance)
+	_, ok := apartBy(l.face.until, p.face.until)
 	return ok && !running(p)
 }
 
@@ -249,7 +249,7 @@ func pairFits(f, l *cluster) bool {
 			return false
 		}
 	}
-	_, ok := apartBy(at, to, tolerance)
+	_, ok := apartBy(at, to)
 	return ok
 }
 

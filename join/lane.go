@@ -192,7 +192,7 @@ func sortBy(when moment, list []*cluster) {
 }
 
 // apartBy is the distance of two moments, and whether it is within what witnesses may differ by.
-func apartBy(a, b time.Time, most time.Duration) (time.Duration, bool) {
+func apartBy(a, b time.Time) (time.Duration, bool) {
 	d := a.Sub(b).Abs()
-	return d, d <= most
+	return d, d <= tolerance
 }

@@ -62,7 +62,7 @@ func (j *Join) matchPorts(in []*cluster) {
 	packets := of(in, wireRole)
 	up := map[*cluster]*cluster{}
 	for _, m := range pairUp(packets, of(in, serverRole), begin, func(a, b *cluster) (time.Duration, bool) {
-		return apartBy(a.face.at, b.face.at, tolerance)
+		return apartBy(a.face.at, b.face.at)
 	}) {
 		up[m.a] = m.b
 	}
@@ -155,7 +155,7 @@ func inSession(files, lines []*cluster) map[*cluster]*cluster {
 		}
 		free = slices.DeleteFunc(closed(of[d]), func(f *cluster) bool { return up[f] != nil })
 		for _, m := range pairUp(free, slices.DeleteFunc(lines, beginning), end, func(f, l *cluster) (time.Duration, bool) {
-			return apartBy(f.face.until, l.face.until, tolerance)
+			return apartBy(f.face.until, l.face.until)
 		}) {
 			up[m.a] = m.b
 		}
@@ -164,7 +164,7 @@ func inSession(files, lines []*cluster) map[*cluster]*cluster {
 }
 
 // sessionGap compares when a file was opened with what a line of the process says of it.
-func sessionGap(f, l *cluster) (time.Duration, bool) { return apartBy(f.face.at, l.face.at, tolerance) }
+func sessionGap(f, l *cluster) (time.Duration, bool) { return apartBy(f.face.at, l.face.at) }
 
 func nearestLine(f *cluster, lines []*cluster) *cluster {
 	var best *cluster
@@ -236,10 +236,10 @@ func (j *Join) matchNames(in []*cluster) {
 	})
 	alone := slices.DeleteFunc(slices.Clone(lines), func(l *cluster) bool { return l.up != nil && !l.inDark() || hasFiles(l) })
 	pairs := pairUp(slices.Clone(files), slices.DeleteFunc(slices.Clone(alone), ending), begin, func(f, l *cluster) (time.Duration, bool) {
-		return apartBy(f.face.at, l.face.at, tolerance)
+		return apartBy(f.face.at, l.face.at)
 	})
 	pairs = append(pairs, pairUp(closed(files), slices.DeleteFunc(alone, beginning), end, func(f, l *cluster) (time.Duration, bool) {
-		return apartBy(f.face.until, l.face.until, tolerance)
+		return apartBy(f.face.until, l.face.until)
 	})...)
 	for _, m := range pairs {
 		if up[m.a] == nil {
@@ -259,13 +259,13 @@ func matchLines(lines, packets []*cluster, up map[*cluster]*cluster) {
 	}
 	inKin(slices.DeleteFunc(slices.Clone(lines), ending), packets, func(lines, packets []*cluster) {
 		take(pairUp(lines, packets, begin, func(l, p *cluster) (time.Duration, bool) {
-			d, ok := apartBy(l.face.at, p.face.at, tolerance)
+			d, ok := apartBy(l.face.at, p.face.at)
 			return d, ok && sameEnds(l, p)
 		}))
 	}, up)
 	inKin(slices.DeleteFunc(slices.Clone(lines), beginning), packets, func(lines, packets []*cluster) {
 		take(pairUp(lines, slices.DeleteFunc(packets, running), end, func(l, p *cluster) (time.Duration, bool) {
-			d, ok := apartBy(l.face.until, p.face.until, tolerance)
+			d, ok := apartBy(l.face.until, p.face.until)
 			return d, ok && sameEnds(l, p)
 		}))
 	}, up)
@@ -348,10 +348,10 @@ func within(c, p *cluster) bool {
 // fileGap compares when a file was opened with when it was asked for.
 func fileGap(f, p *cluster) (time.Duration, bool) {
 	d := f.face.at.Sub(p.face.at)
-	switch {
-	case p.face.family == "ftp":
+	switch p.face.family {
+	case "ftp":
 		return d.Abs(), d > -tolerance && (p.face.until.IsZero() || f.face.at.Sub(p.face.until) < tolerance)
-	case p.face.family == "tftp":
+	case "tftp":
 		return d.Abs(), d.Abs() <= tolerance
 	default:
 		return 0, false
@@ -440,19 +440,21 @@ func (c *cluster) members() []*cluster {
 
 // all is the evidence of the record, sorted: what is surely of it, and what may be that of another one of its crowd.
 func (c *cluster) all() (sure, doubtful []tallyman.Evidence) {
-	c.gather(&sure, &doubtful)
+	sure, doubtful = c.gather(nil, nil, false)
 	slices.SortFunc(sure, order)
 	slices.SortFunc(doubtful, order)
 	return sure, doubtful
 }
 
-func (c *cluster) gather(sure, doubtful *[]tallyman.Evidence) {
-	*sure = append(*sure, c.evidence...)
-	for _, d := range c.down {
-		if d.vague {
-			d.gather(doubtful, doubtful)
-		} else {
-			d.gather(sure, doubtful)
-		}
+// gather adds the evidence of the cluster, and of all that bear it out. What lies below a vague link is doubtful as a whole.
+func (c *cluster) gather(sure, doubtful []tallyman.Evidence, vague bool) (_, _ []tallyman.Evidence) {
+	if vague {
+		doubtful = append(doubtful, c.evidence...)
+	} else {
+		sure = append(sure, c.evidence...)
 	}
+	for _, d := range c.down {
+		sure, doubtful = d.gather(sure, doubtful, vague || d.vague)
+	}
+	return sure, doubtful
 }

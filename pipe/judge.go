@@ -30,7 +30,7 @@ func (p *Pipe) judge(entries []spool.Entry) []tallyman.Record {
 
 // find adds what the rules find about the records. A finding that is found again after a crash has the same id.
 func (p *Pipe) find(records []tallyman.Record) []tallyman.Record {
-	for _, r := range records[:len(records):len(records)] {
+	for _, r := range records { // as many as come in: range has looked before they grow
 		for _, f := range p.rules.Take(r) {
 			records = append(records, f)
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -161,7 +162,7 @@ func lines(t *tallyman.Transfer) []tallyman.Fact {
 		if u := tallyman.Escape(e.User); u != "" && !slices.Contains(users, u) {
 			users = append(users, u)
 		}
-		if p := fmt.Sprint(e.Proc.PID); e.Proc.PID != 0 && !slices.Contains(pids, p) {
+		if p := strconv.Itoa(int(e.Proc.PID)); e.Proc.PID != 0 && !slices.Contains(pids, p) {
 			pids = append(pids, p)
 		}
 	}

@@ -81,7 +81,7 @@ func runExamples(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		n++
 		err := ts.Exec("sh", "-c", line)
-		if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && !(ok && exit.ExitCode() == exitFound) {
+		if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && (!ok || exit.ExitCode() != exitFound) {
 			ts.Fatalf("%s: %v", line, err)
 		}
 	}

@@ -23,6 +23,7 @@ type Ability struct {
 func (w *Watcher) Ability() Ability {
 	a := Ability{Mode: w.back.mode()}
 	switch a.Mode {
+	case Auto: // what runs has taken one of the others
 	case FileSystem:
 		a.Who, a.Whole = true, true
 		a.Says = "every open, change and close below " + w.named() + " is seen, with its process (fanotify)"

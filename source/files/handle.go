@@ -26,7 +26,7 @@ func identity(dev uint64, h fanotify.Handle) string {
 	return string(strconv.AppendUint(b, gen, 10))
 }
 
-// Types of handles (include/linux/exportfs.h).
+// Types of handles (the kernel's enum fid_type).
 const (
 	ino32Gen = 0x01 // ext2, ext3, ext4; with 12 bytes tmpfs (mm/shmem.c)
 	ino64Gen = 0x81 // xfs, f2fs on some kernels

@@ -346,7 +346,7 @@ func TestKilledWatcherLeavesNothingBehind(t *testing.T) {
 }
 
 func TestWithoutRootItSaysWhatIsMissingAndWhatToDo(t *testing.T) {
-	root, err := os.MkdirTemp("", "files") // that others may enter
+	root, err := os.MkdirTemp("", "files") //nolint:usetesting // t.TempDir lies in a folder that root alone may enter
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -174,7 +174,7 @@ func (a *atlas) pathOf(c anchor, h fanotify.Handle) (string, bool) {
 	if err != nil {
 		return "", false
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }() // it is only a path
 	var st, by unix.Stat_t
 	path, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
 	if err != nil || unix.Fstat(fd, &st) != nil {

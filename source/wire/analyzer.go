@@ -115,6 +115,7 @@ func (a *Analyzer) Packet(f *Frame) {
 		return
 	}
 	switch p.Kind {
+	case frame.Other: // Decode refuses it
 	case frame.UDP:
 		if a.flows.Packet(p) {
 			a.tftp.Packet(p)

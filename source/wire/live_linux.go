@@ -100,7 +100,7 @@ func (l *Live) Run(ctx context.Context, to tallyman.Recorder) error {
 	go pool.Run()
 	defer pool.Close()
 	cfg := l.cfg.Analyzer
-	cfg.Hash, cfg.Seed = pool.New, rand.Uint64()
+	cfg.Hash, cfg.Seed = pool.New, rand.Uint64() //nolint:gosec // math/rand/v2 draws it from ChaCha8, whose seed is the kernel's
 	collect := func(e tallyman.Evidence) { l.batch = append(l.batch, e) }
 	who, drain, closing := l.processes()
 	defer closing()

@@ -47,6 +47,7 @@ func (l *ledger) ends() (ended map[netip.AddrPort][]tallyman.Evidence, gaps []ta
 			ended[e.Peer] = append(ended[e.Peer], e)
 		case tallyman.KindGap:
 			gaps = append(gaps, e)
+		default: // nothing ends with it
 		}
 	}
 	return ended, gaps
@@ -110,10 +111,9 @@ func TestOtherPortsAreLookedAtWithoutLosingAPacket(t *testing.T) {
 	ports := Ports{TFTP: []uint16{addr(old).Port()}}
 	for i := range rounds {
 		if i%(rounds/looks) == rounds/looks/2 {
-			switch n := i / (rounds / looks); {
-			case n == 0:
+			if n := i / (rounds / looks); n == 0 {
 				ports.TFTP = append(ports.TFTP, addr(fresh).Port())
-			default:
+			} else {
 				ports.Data = n%2 == 1
 				ports.FTP = []uint16{21, uint16(1000 + n), uint16(control.Addr().(*net.TCPAddr).Port)}
 			}

@@ -22,7 +22,6 @@ const binaryEnv = "TALLYMAN_BENCH_BINARY"
 // TestMain lets the program of the tests be the processes that the bench starts of itself.
 func TestMain(m *testing.M) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	is, err := asChild(ctx, os.Args[1:], os.Stdin, os.Stdout)
 	code := 0
 	if !is {
@@ -32,6 +31,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}
+	stop()
 	os.Exit(code)
 }
 

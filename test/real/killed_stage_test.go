@@ -61,8 +61,8 @@ func (g *segment) deafen(t testing.TB) {
 	command(t, "ip", "netns", "exec", g.ns, "nft", "-f", rules)
 }
 
-// start starts a client. It is killed, if it still lives, when the test ends.
-func (g *segment) start(t testing.TB, e *errand, dir, program string, arg ...string) *ftpProcess {
+// start starts a client. It is killed, if it still lives, when the program of the tests ends.
+func (g *segment) start(e *errand, dir, program string, arg ...string) *ftpProcess {
 	c := &ftpProcess{cmd: exec.Command("ip", append([]string{"netns", "exec", g.ns, program}, arg...)...), ended: make(chan struct{})}
 	c.cmd.Dir = dir
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

@@ -84,7 +84,7 @@ const deathClaims = "unproven `log-only`" + or + "failed `client-gone`"
 
 // within reports whether each of the sayings is one of those that are allowed.
 func within(said, allowed string) bool {
-	for _, s := range strings.Split(said, or) {
+	for s := range strings.SplitSeq(said, or) {
 		if !slices.Contains(strings.Split(allowed, or), s) {
 			return false
 		}
@@ -95,7 +95,7 @@ func within(said, allowed string) bool {
 // coded writes verdicts and reasons as the cells of the table do.
 func coded(judged string) string {
 	var out []string
-	for _, j := range strings.Split(judged, or) {
+	for j := range strings.SplitSeq(judged, or) {
 		out = append(out, cell([]string{j}))
 	}
 	return strings.Join(out, or)
@@ -117,7 +117,7 @@ func known(table, name string) []string {
 // also adds what is said now to what was said before.
 func also(before, now string) string {
 	all := strings.Split(before, or)
-	for _, c := range strings.Split(now, or) {
+	for c := range strings.SplitSeq(now, or) {
 		if !slices.Contains(all, c) {
 			all = append(all, c)
 		}

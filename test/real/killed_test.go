@@ -111,7 +111,7 @@ func (a *act) begin(f *ftpStage) {
 	if a.own != "curl" {
 		self, err := os.Executable()
 		must(err)
-		a.client = g.start(f.t, &errand{Server: at, Port: a.port, TLS: a.tls, Verb: a.verb, Name: a.file, Offset: a.offset, Size: a.size - a.offset, End: a.own, At: short}, "/", self)
+		a.client = g.start(&errand{Server: at, Port: a.port, TLS: a.tls, Verb: a.verb, Name: a.file, Offset: a.offset, Size: a.size - a.offset, End: a.own, At: short}, "/", self)
 		return
 	}
 	arg := append([]string{"-sS", "--local-port", fmt.Sprintf("%d-%d", a.port, a.port+portsOfAct-1), "-u", "lu:pw"}, a.arg...)
@@ -126,7 +126,7 @@ func (a *act) begin(f *ftpStage) {
 	} else {
 		arg = append(arg, "-T", a.local)
 	}
-	a.client = g.start(f.t, nil, "/", "curl", append(arg, fmt.Sprintf("ftp://%s/%s", at, a.file))...)
+	a.client = g.start(nil, "/", "curl", append(arg, fmt.Sprintf("ftp://%s/%s", at, a.file))...)
 }
 
 // play does what the deed says, up to the end of the client.

@@ -197,7 +197,7 @@ func (s *stage) witness(roots []files.Root, text []logs.File, stall time.Duratio
 
 	cfg := wire.LiveDefaults()
 	cfg.Interfaces = []string{"lo"}
-	cfg.Analyzer.Host, cfg.Analyzer.TFTPPorts, cfg.Analyzer.Stall, cfg.Analyzer.Flows = s.host, append(s.more, s.port), stall, false
+	cfg.Analyzer.Host, cfg.Analyzer.TFTPPorts, cfg.Analyzer.Stall, cfg.Analyzer.Flows = s.host, slices.Concat(s.more, []uint16{s.port}), stall, false
 	if s.live != nil {
 		s.live(&cfg)
 	}

@@ -150,10 +150,10 @@ func TestEachRowOnOpenSSHIsJudgedRight(t *testing.T) {
 	for _, h := range hosts {
 		for i := range rows {
 			r := &rows[i]
-			if !slices.Contains(r.on, h.sshKind.name) {
+			if !slices.Contains(r.on, h.name) {
 				continue
 			}
-			p := &sshPlay{sshHost: h, name: r.name + "-" + h.sshKind.name, near: filepath.Join(near, r.name+"-"+h.sshKind.name)}
+			p := &sshPlay{sshHost: h, name: r.name + "-" + h.name, near: filepath.Join(near, r.name+"-"+h.name)}
 			if r.size > 0 {
 				must(os.WriteFile(p.real(p.name), noise(7, r.size), 0o600))
 				must(os.Chmod(p.real(p.name), 0o666))
@@ -188,7 +188,7 @@ func TestEachRowOnOpenSSHIsJudgedRight(t *testing.T) {
 		if !slices.ContainsFunc(heard, func(e tallyman.Evidence) bool {
 			return e.Witness == "wire" && e.Kind == tallyman.KindFlow && int(e.Self.Port()) == h.port
 		}) {
-			t.Errorf("no packet of %s was seen", h.sshKind.name)
+			t.Errorf("no packet of %s was seen", h.name)
 		}
 	}
 }

@@ -198,13 +198,12 @@ func (l *log) read() {
 			l.last = t
 		}
 	}
-	switch {
-	case err == nil:
+	if err == nil {
 		if l.last.Sub(l.settled) >= time.Second {
 			l.settled = l.last
 			l.queue = l.reader.Settle(l.last.Add(-settleAfter), l.queue)
 		}
-	default:
+	} else {
 		l.ended = true
 		l.queue = l.reader.Settle(l.last.AddDate(100, 0, 0), l.queue)
 		if !errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {

@@ -19,11 +19,12 @@ func (s Screen) Timeline(t *tallyman.Transfer, missing []string) {
 	lanes := speakers(t)
 	fmt.Fprintln(s)
 	if len(lanes) > 0 {
-		head := fmt.Sprintf("%-*s", atWidth, "AT")
+		var head strings.Builder
+		fmt.Fprintf(&head, "%-*s", atWidth, "AT")
 		for _, l := range lanes {
-			head += fmt.Sprintf("  %-*s", laneStep-2, strings.ToUpper(tallyman.Escape(l)))
+			fmt.Fprintf(&head, "  %-*s", laneStep-2, strings.ToUpper(tallyman.Escape(l)))
 		}
-		fmt.Fprintln(s, strings.TrimRight(head, " "))
+		fmt.Fprintln(s, strings.TrimRight(head.String(), " "))
 	}
 	for i := range t.Evidence {
 		e := &t.Evidence[i]

@@ -84,6 +84,7 @@ func (m Mode) String() string {
 		return "read"
 	case Writing:
 		return "write"
+	case NoMode:
 	}
 	return ""
 }

@@ -124,8 +124,9 @@ func (u *use) closes(deeds Deed) []bool {
 		return closedNoWrite[:]
 	case CloseWrite | CloseNoWrite:
 		return closedBoth[:]
+	default:
+		return nil
 	}
-	return nil
 }
 
 var (

@@ -63,7 +63,7 @@ func (t *Table) descriptors(pid int32, f func(dir int, name string)) error {
 		return err
 	}
 	dir := os.NewFile(uintptr(fd), "fd")
-	defer dir.Close()
+	defer func() { _ = dir.Close() }() // it is only read
 	names, err := dir.Readdirnames(fdsLooked)
 	if len(names) == fdsLooked {
 		return unix.E2BIG
@@ -84,7 +84,7 @@ func (t *Table) Pids() ([]int32, error) {
 		return nil, err
 	}
 	dir := os.NewFile(uintptr(fd), "proc")
-	defer dir.Close()
+	defer func() { _ = dir.Close() }() // it is only read
 	names, err := dir.Readdirnames(-1)
 	var pids []int32
 	for _, n := range names {

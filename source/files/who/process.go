@@ -100,7 +100,7 @@ func (t *Table) read(name string) []byte {
 	if err != nil {
 		return nil
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }() // it is only read
 	n, err := unix.Read(fd, t.buf[:])
 	if err != nil || n < 0 {
 		return nil

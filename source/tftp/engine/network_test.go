@@ -47,6 +47,7 @@ func (f *flight) Push(x any)   { *f = append(*f, x.(letter)) }
 func (f flight) Less(i, j int) bool {
 	return f[i].at < f[j].at || (f[i].at == f[j].at && f[i].order < f[j].order)
 }
+
 func (f *flight) Pop() any {
 	last := (*f)[len(*f)-1]
 	*f = (*f)[:len(*f)-1]

@@ -69,7 +69,7 @@ func parseExtended(s string, self netip.Addr) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(self, uint16(port)), true
 }
 
-// announced finds the size in a reply such as "150 Opening BINARY mode data connection for f (1164 bytes)."
+// announced finds the size that a reply names: "150 Opening BINARY mode data connection for f (1164 bytes)." says 1164.
 func announced(text string) int64 {
 	at := strings.Index(text, " bytes")
 	if at < 0 {

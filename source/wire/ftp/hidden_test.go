@@ -149,8 +149,8 @@ func busy(t *testing.T) (k *talk, c, d *line) {
 
 func TestAClientThatDoesNotEvenAcknowledgeHasVanished(t *testing.T) {
 	for _, give := range []func(c, d *line){
-		func(c, d *line) { c.says(1, "421 Data timeout. Reconnect. Sorry.\r\n").send(1, 1, "") },
-		func(c, d *line) { c.says(1, "451 No data in 60 seconds\r\n") },
+		func(c, _ *line) { c.says(1, "421 Data timeout. Reconnect. Sorry.\r\n").send(1, 1, "") },
+		func(c, _ *line) { c.says(1, "451 No data in 60 seconds\r\n") },
 		func(c, d *line) { d.fin(1); c.fin(1) },
 	} {
 		k, c, d := busy(t)

@@ -116,7 +116,10 @@ func codeOf(line string) (code int, sep byte) {
 
 // split reads a command line: the verb in upper case and what follows it, byte for byte.
 func split(line string) (verb, arg string) {
-	line = strings.TrimLeft(line, " \x00\xf2\xf4") // what is left of Telnet's interrupt and data mark
+	const marks = " \x00\xf2\xf4" // the last two are what is left of Telnet's data mark and interrupt
+	for line != "" && strings.IndexByte(marks, line[0]) >= 0 {
+		line = line[1:]
+	}
 	verb, arg, _ = strings.Cut(line, " ")
 	if len(verb) > 8 {
 		verb = verb[:8]

@@ -90,7 +90,7 @@ func (t *Table) Follows(src, dst netip.AddrPort) bool {
 func (t *Table) Packet(p *frame.Packet) bool {
 	there, back := pair{p.Src, p.Dst}, pair{p.Dst, p.Src}
 	opens := p.Has(frame.SYN) && !p.Has(frame.ACK)
-	if s := t.sessions[there]; s != nil && !(opens && s.client.Other(p)) {
+	if s := t.sessions[there]; s != nil && (!opens || !s.client.Other(p)) {
 		s.packet(t, p, true)
 		return true
 	}
@@ -98,7 +98,7 @@ func (t *Table) Packet(p *frame.Packet) bool {
 		s.packet(t, p, false)
 		return true
 	}
-	if c := t.conns[there]; c != nil && !(opens && c.half[0].Other(p)) {
+	if c := t.conns[there]; c != nil && (!opens || !c.half[0].Other(p)) {
 		c.packet(t, p, 0)
 		return true
 	}

@@ -426,6 +426,7 @@ func FuzzDialogue(f *testing.F) {
 				if e.Kind == tallyman.KindClosed && e.Reason.Verdict() == tallyman.NoVerdict {
 					t.Fatalf("no such reason: %q", e.Reason)
 				}
+			default: // what stands between them
 			}
 		}
 		if good > acked {
@@ -460,7 +461,7 @@ func FuzzParsers(f *testing.F) {
 			t.Fatalf("%q announces %d", s, n)
 		}
 		var r replies
-		for _, line := range strings.Split(s, "\n") {
+		for line := range strings.SplitSeq(s, "\n") {
 			if out, done, junk := r.feed(line); done && (junk || out.code < 100 || out.code > 599) {
 				t.Fatalf("%q is reply %d", line, out.code)
 			}

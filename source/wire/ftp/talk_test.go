@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -138,6 +139,7 @@ func (k *talk) ends(want ...string) {
 			}
 			delete(open, key)
 			got = append(got, fmt.Sprintf("%s %s %s %d", e.Op, e.Kind, e.Reason, e.Moved))
+		default: // what stands between them
 		}
 		if e.Witness != "wire" || e.Host != "lab" || e.Began.IsZero() || e.Session == "" && e.Proto != "ftps" {
 			k.t.Errorf("unsigned: %+v", e)
@@ -149,8 +151,8 @@ func (k *talk) ends(want ...string) {
 }
 
 func (k *talk) last() tallyman.Evidence {
-	for i := len(k.got) - 1; i >= 0; i-- {
-		if e := k.got[i]; e.Kind == tallyman.KindClosed || e.Kind == tallyman.KindRefusal {
+	for _, e := range slices.Backward(k.got) {
+		if e.Kind == tallyman.KindClosed || e.Kind == tallyman.KindRefusal {
 			return e
 		}
 	}

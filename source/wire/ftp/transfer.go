@@ -141,7 +141,7 @@ func (x *transfer) acknowledged(before, now int64, said bool, p *frame.Packet) {
 
 // controlLost: an end of the control connection closed or reset it before the final reply was acknowledged.
 func (x *transfer) controlLost(by string, p *frame.Packet) {
-	if x.lostBy == "" && !x.lives && !x.finAcked && !(x.acked && by == "server") {
+	if x.lostBy == "" && !x.lives && !x.finAcked && (!x.acked || by != "server") {
 		x.lostBy, x.lostAt = by, p.Time
 	}
 }

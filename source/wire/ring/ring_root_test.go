@@ -21,10 +21,14 @@ import (
 func to(t *testing.T, port int) []bpf.RawInstruction {
 	t.Helper()
 	raw, err := bpf.Assemble([]bpf.Instruction{
-		bpf.LoadExtension{Num: bpf.ExtType}, bpf.JumpIf{Cond: bpf.JumpEqual, Val: 4, SkipTrue: 5},
-		bpf.LoadAbsolute{Off: 9, Size: 1}, bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: 17, SkipTrue: 3},
-		bpf.LoadAbsolute{Off: 22, Size: 2}, bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(port), SkipTrue: 1},
-		bpf.RetConstant{Val: 1 << 18}, bpf.RetConstant{Val: 0},
+		bpf.LoadExtension{Num: bpf.ExtType},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: 4, SkipTrue: 5},
+		bpf.LoadAbsolute{Off: 9, Size: 1},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: 17, SkipTrue: 3},
+		bpf.LoadAbsolute{Off: 22, Size: 2},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(port), SkipTrue: 1},
+		bpf.RetConstant{Val: 1 << 18},
+		bpf.RetConstant{Val: 0},
 	})
 	if err != nil {
 		t.Fatal(err)

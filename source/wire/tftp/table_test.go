@@ -347,7 +347,10 @@ func FuzzTable(f *testing.F) {
 	parts := [][]byte{
 		rrq("a", "octet"), wrq("a", "octet"), rrq("a", "netascii", "blksize", "8"), data(1, "x"), data(1, full(512)), data(2, "y"), ack(0), ack(1), ack(2),
 		oack("blksize", "8"), oack("blksize", "8", "windowsize", "4"), data(1, "12345678"), data(2, "12345678"), failure(0, ""), failure(5, ""), failure(8, "no"),
-		burst(data(1, "12345678"), data(2, "12345678")), data(65535, "x"), ack(65535), data(0, "x"), {0, 3}, {}, rrq("b", "octet"),
+		burst(data(1, "12345678"), data(2, "12345678")), data(65535, "x"), ack(65535), data(0, "x"),
+		{0, 3},
+		{},
+		rrq("b", "octet"),
 	}
 	ways := [][2]string{{client, server}, {tid, client}, {client, tid}, {other, client}, {client, other}, {server, client}, {"10.9.9.9:1", client}}
 	f.Fuzz(func(t *testing.T, script []byte) {

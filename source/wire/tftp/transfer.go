@@ -277,7 +277,7 @@ func (x *transfer) tick(t *Table, now time.Time) {
 		return
 	}
 	if !l.unreachable.IsZero() && now.Sub(l.unreachable) >= goneAfter {
-		x.vanished(t, l, now)
+		x.vanished(t, l)
 		return
 	}
 	stall := t.cfg.Stall
@@ -290,7 +290,7 @@ func (x *transfer) tick(t *Table, now time.Time) {
 }
 
 // vanished: a port was closed and nothing followed.
-func (x *transfer) vanished(t *Table, l *lane, now time.Time) {
+func (x *transfer) vanished(t *Table, l *lane) {
 	if l.delivered() {
 		x.absent(t, l.unreachable, tallyman.DeliveredUnconfirmed, "port unreachable")
 		return
@@ -323,7 +323,7 @@ func (x *transfer) giveUp(t *Table, now time.Time, why string) {
 	l := x.best()
 	switch {
 	case l != nil && !l.unreachable.IsZero():
-		x.vanished(t, l, now)
+		x.vanished(t, l)
 	case l != nil && l.delivered():
 		x.close(t, now, tallyman.DeliveredUnconfirmed, why)
 	default:

@@ -27,7 +27,7 @@ type Entry struct {
 	Format string // which format reads it
 }
 
-// Outcome is what became of an
+// Outcome is what became of an entry.
 type Outcome uint8
 
 // An entry that is noted was understood, and has nothing to tell by itself.

@@ -28,7 +28,7 @@ func NewVsftpd(entry.Options) entry.Format {
 	return &vsftpd{commands: entry.NewMemo[int32, vsftpdCommand](), failed: entry.NewMemo[string, bool]()}
 }
 
-// vsftpdLine reads "Fri Nov 20 17:42:01 2026 [pid 26625] " at the start of a line of its own log.
+// VsftpdLine reads "Fri Nov 20 17:42:01 2026 [pid 26625] " at the start of a line of its own log.
 func VsftpdLine(raw string, c line.Clock) (entry.Entry, bool) {
 	at, rest, ok := c.Asctime(raw)
 	if !ok {
