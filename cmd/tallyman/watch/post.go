@@ -253,7 +253,7 @@ func begun() <-chan struct{} {
 
 func (w *Watch) openWire(p *plan, _ time.Time) (*work, error) {
 	if w.cfg.NoWire {
-		return nil, nil //nolint:nilnil // switched off
+		return nil, nil // switched off
 	}
 	c := wire.LiveDefaults()
 	c.Interfaces, c.Data = w.cfg.Wire, p.data
@@ -294,7 +294,7 @@ func numbers(list []uint16) string {
 
 func (w *Watch) openFiles(p *plan, since time.Time) (*work, error) {
 	if len(p.roots) == 0 {
-		return nil, nil //nolint:nilnil // nothing to do
+		return nil, nil // nothing to do
 	}
 	cfg := files.Defaults(w.cfg.Host, p.roots...)
 	cfg.Since = since
@@ -320,7 +320,7 @@ func (w *Watch) openFiles(p *plan, since time.Time) (*work, error) {
 
 func (w *Watch) openLogs(p *plan, _ time.Time) (*work, error) {
 	if !p.journal && len(p.logs) == 0 {
-		return nil, nil //nolint:nilnil // nothing to do
+		return nil, nil // nothing to do
 	}
 	s, err := logs.New(logs.Config{State: w.cfg.State, Host: w.cfg.Host, Journal: p.journal, Files: p.logs, Log: w.cfg.Log.With("room", "logs")})
 	if err != nil {

@@ -174,6 +174,15 @@ func TestInterfaceThatGoesDownIsWaitedForAtRest(t *testing.T) {
 		ip(t, "-n", ns, "link", "set", "near", "up")
 		ip(t, "-n", ns, "link", "set", "far", "up")
 		ip(t, "-n", ns, "neigh", "replace", "192.0.2.2", "lladdr", "02:00:00:00:00:02", "dev", "near")
+		for deadline := time.Now().Add(20 * time.Second); ; { // what is sent before the carrier is there is lost
+			out, err := exec.Command("ip", "-n", ns, "link", "show", "up", "type", "veth").CombinedOutput()
+			if strings.Count(string(out), " state UP ") == 2 {
+				return
+			}
+			if err != nil || time.Now().After(deadline) {
+				t.Fatalf("the link does not come up: %v: %s", err, out)
+			}
+		}
 	}
 	up()
 	var r *Ring
