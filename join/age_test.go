@@ -11,7 +11,7 @@ import (
 	"tallyman/join"
 )
 
-// TestEvidenceDies joins what is seen in ten days of a watched machine, every second something of some witness, much of it without an end or without a like, and
+// TestEvidenceDies joins what is seen in ten days of a watched machine, every half minute something of some witness, much of it without an end or without a like, and
 // looks each hour at all that the Join holds. An hour that brings nothing leaves nothing but the renames that wait, which are few.
 func TestEvidenceDies(t *testing.T) {
 	const days = 10
@@ -26,15 +26,15 @@ func TestEvidenceDies(t *testing.T) {
 		change(&e)
 		j.Add(e)
 	}
-	for second := range days * 24 * 3600 / 10 {
-		at := t0.Add(time.Duration(second) * 10 * time.Second)
+	for i := range days * 24 * 120 {
+		at := t0.Add(time.Duration(i) * 30 * time.Second)
 		n := rng.IntN(1 << 24)
 		peer := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}), uint16(1024+n%60000))
 		name, pid := fmt.Sprintf("f%d", rng.IntN(5000)), int32(1+n%30000)
 		log := func(e *tallyman.Evidence) { e.Peer, e.Name, e.Proc.PID = netip.AddrPortFrom(peer.Addr(), 0), name, pid }
 		wire := func(e *tallyman.Evidence) { e.Peer, e.Name = peer, name }
 		file := func(e *tallyman.Evidence) { e.Path, e.File, e.Proc.PID = "/srv/"+name, fmt.Sprint(n), pid }
-		switch second % 8 {
+		switch i % 8 {
 		case 0: // one transfer, seen by all
 			tell(at, "log", "tftp", tallyman.KindRequest, log)
 			tell(at, "wire", "tftp", tallyman.KindOpened, wire)
@@ -60,9 +60,9 @@ func TestEvidenceDies(t *testing.T) {
 		}
 		j.Changed()
 		j.Advance(at)
-		if second%360 == 359 {
+		if i%120 == 119 {
 			most = max(most, j.Held())
-			if j.Held() > 1200 { // of 450 pieces an hour
+			if j.Held() > 600 { // of 225 pieces an hour
 				t.Fatalf("after %s %d things are held: %+v", at.Sub(t0), j.Held(), j.Sizes())
 			}
 		}
@@ -82,5 +82,31 @@ func TestEvidenceDies(t *testing.T) {
 		if n > 0 {
 			t.Errorf("%d %s are held for ever", n, what)
 		}
+	}
+}
+
+// TestFloodOfGapsIsBounded tells of more gaps than are kept. What fell silent before the first of them is unproven all the same.
+func TestFloodOfGapsIsBounded(t *testing.T) {
+	j := join.New(join.Defaults())
+	add := func(seq int, at time.Duration, witness string, kind tallyman.Kind) {
+		e := tallyman.Unknown()
+		e.ID = tallyman.ID{Epoch: 1, Seq: uint64(seq)}
+		e.Kind, e.Host, e.Witness, e.Proto, e.Op, e.Name, e.Peer = kind, "lab", witness, "tftp", tallyman.OpGet, "f", netip.MustParseAddrPort("10.0.0.7:2000")
+		e.Began, e.Time, e.Seen = t0, t0.Add(at), t0.Add(at)
+		j.Add(e)
+	}
+	add(1, 0, "wire", tallyman.KindOpened)
+	add(2, time.Second, "wire", tallyman.KindGap)
+	for i := range 100_000 {
+		add(3+i, time.Second+time.Duration(i)*time.Millisecond, []string{"log", "files"}[i%2], tallyman.KindGap)
+	}
+	if n := j.Sizes()["gaps"]; n > 256 {
+		t.Errorf("%d gaps are held", n)
+	}
+	j.Changed()
+	j.Advance(t0.Add(3 * time.Minute))
+	got := j.Changed()
+	if len(got) != 1 || got[0].(*tallyman.Transfer).Judgement.Reason != tallyman.InGap {
+		t.Errorf("%+v", got)
 	}
 }

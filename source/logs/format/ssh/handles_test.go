@@ -28,10 +28,12 @@ func TestFilesThatNobodyClosesAreBounded(t *testing.T) {
 		return n
 	}
 	most := 0
-	for i := range 3 * allHandles {
+	for i := range allHandles / 4 * 5 {
 		line(int32(i%sessions+1), fmt.Sprintf(`open "/f%d" flags READ mode 0666`, i))
-		line(int32(i%sessions+1), fmt.Sprintf(`open "/g%d" flags READ mode 0666`, i))
-		line(int32(i%sessions+1), fmt.Sprintf(`close "/g%d" bytes read 1 written 0`, i))
+		if i%10 == 0 {
+			line(int32(i%sessions+1), fmt.Sprintf(`open "/g%d" flags READ mode 0666`, i))
+			line(int32(i%sessions+1), fmt.Sprintf(`close "/g%d" bytes read 1 written 0`, i))
+		}
 		if i%1000 == 0 {
 			if most = max(most, held()); held() != f.handles {
 				t.Fatalf("%d are held, and counted as %d", held(), f.handles)
