@@ -392,11 +392,35 @@ func (j *Join) release(c *cluster) {
 	c.keys, c.deeds, c.lanes, c.released, c.ended = nil, nil, nil, true, true
 }
 
+// mostGaps bounds the gaps that are remembered. When there are more, a gap widens the newest one of the same witness, which can only make more doubtful; where
+// there is none, the oldest is forgotten.
+const mostGaps = 256
+
 func (j *Join) addGap(e tallyman.Evidence) {
-	j.gaps = append(j.gaps, e)
+	j.keepGap(e)
 	j.alone = append(j.alone, &tallyman.Gap{
 		ID: j.cfg.Draw(&e), Host: e.Host, Witness: e.Witness, From: e.Began, To: e.Time, Lost: e.Moved, Why: e.Err,
 	})
+}
+
+func (j *Join) keepGap(e tallyman.Evidence) {
+	if len(j.gaps) < mostGaps {
+		j.gaps = append(j.gaps, e)
+		return
+	}
+	at := len(j.gaps) - 1
+	for at > 0 && (j.gaps[at].Host != e.Host || j.gaps[at].Witness != e.Witness) {
+		at--
+	}
+	if old := &j.gaps[at]; old.Host == e.Host && old.Witness == e.Witness {
+		if old.Began.Before(e.Began) {
+			e.Began = old.Began
+		}
+		if old.Time.After(e.Time) {
+			e.Time = old.Time
+		}
+	}
+	j.gaps = append(slices.Delete(j.gaps, at, at+1), e)
 }
 
 // blindAfter reports whether a witness of the cluster could not see at some time after the cluster was last heard of.

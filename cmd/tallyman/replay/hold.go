@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -13,18 +14,22 @@ const (
 	settled = 80 * time.Second
 	// mostHeld bounds the transfers that wait. When there are more, the one that changed longest ago is told.
 	mostHeld = 8192
-	// mostTold bounds how many verdicts that were told are remembered, for the counts. Of older ones a revision counts as a new record.
-	mostTold = 1 << 16
+	// mostRunning bounds those that wait and those that run. When there are more, the older half of those that run is told as active. So many are transfers whose
+	// end nobody will tell: the tables of wire follow fewer.
+	mostRunning = 1 << 15
+	// leastTold is of how many transfers at least the verdict that was told is remembered, for the counts; twice as many at the most. Of older ones a
+	// revision counts as a new record.
+	leastTold = 1 << 15
 )
 
-// hold keeps transfers back until they have settled.
+// hold keeps transfers back until they have settled. What it holds is bounded by mostRunning, and by twice leastTold for the verdicts.
 type hold struct {
 	rules *rule.Set
 	tell  Tell
 	held  map[tallyman.UUID]*held
-	queue []place // in the order in which they changed; of one transfer the last place counts
-	told  map[tallyman.UUID]tallyman.Verdict
-	order []tallyman.UUID // of told
+	queue []place                            // in the order in which they changed; of one transfer the last place counts
+	told  map[tallyman.UUID]tallyman.Verdict // the newest; when it is full it becomes the old one, and the old one is forgotten: no map is ever deleted from,
+	old   map[tallyman.UUID]tallyman.Verdict // for one that always loses as much as it wins grows to twice its size
 }
 
 type held struct {
@@ -56,14 +61,38 @@ func (h *hold) take(records []tallyman.Record, now time.Time) error {
 			return err
 		}
 	}
-	return h.release(func(p place) bool { return now.Sub(p.at) >= settled || len(h.held) > mostHeld })
+	if err := h.release(func(p place) bool { return now.Sub(p.at) >= settled || len(h.held) > mostHeld }); err != nil || len(h.held) <= mostRunning {
+		return err
+	}
+	running := h.running()
+	slices.SortFunc(running, inOrder)
+	running = running[:(len(running)+1)/2]
+	for _, t := range running {
+		delete(h.held, t.ID)
+	}
+	return h.each(running)
+}
+
+// running lists the transfers that have not ended.
+func (h *hold) running() (out []*tallyman.Transfer) {
+	for _, one := range h.held {
+		if one.t.Judgement.Verdict == tallyman.Active {
+			out = append(out, one.t)
+		}
+	}
+	return out
+}
+
+// inOrder sorts transfers by when they began.
+func inOrder(a, b *tallyman.Transfer) int {
+	return cmp.Or(a.Start.Compare(b.Start), a.ID.Compare(b.ID))
 }
 
 // keep puts a revision in the place of the one before it. A record that was united with another and never told is not told at all.
 func (h *hold) keep(t *tallyman.Transfer, now time.Time) error {
 	if !t.Merged.IsZero() {
 		delete(h.held, t.ID)
-		if was, ok := h.told[t.ID]; ok {
+		if was := h.was(t.ID); was != tallyman.NoVerdict {
 			return h.out(t, was)
 		}
 		return nil
@@ -100,21 +129,13 @@ func (h *hold) release(due func(place) bool) error {
 }
 
 func (h *hold) each(list []*tallyman.Transfer) error {
-	slices.SortStableFunc(list, func(a, b *tallyman.Transfer) int {
-		if c := a.Start.Compare(b.Start); c != 0 {
-			return c
-		}
-		return a.ID.Compare(b.ID)
-	})
+	slices.SortFunc(list, inOrder)
 	for _, t := range list {
-		was, again := h.told[t.ID]
-		h.told[t.ID] = t.Judgement.Verdict
-		if !again {
-			if h.order = append(h.order, t.ID); len(h.order) > mostTold {
-				delete(h.told, h.order[0])
-				h.order = h.order[1:]
-			}
+		was := h.was(t.ID)
+		if len(h.told) >= leastTold {
+			h.told, h.old = make(map[tallyman.UUID]tallyman.Verdict, leastTold), h.told
 		}
+		h.told[t.ID] = t.Judgement.Verdict
 		if err := h.out(t, was); err != nil {
 			return err
 		}
@@ -122,16 +143,20 @@ func (h *hold) each(list []*tallyman.Transfer) error {
 	return nil
 }
 
+// was is the verdict that was told of the transfer last, NoVerdict if none was, or it is forgotten.
+func (h *hold) was(id tallyman.UUID) tallyman.Verdict {
+	if v, ok := h.told[id]; ok {
+		return v
+	}
+	return h.old[id]
+}
+
 // end tells all that is left.
 func (h *hold) end() error {
 	if err := h.release(func(place) bool { return true }); err != nil {
 		return err
 	}
-	var running []*tallyman.Transfer
-	for _, one := range h.held {
-		running = append(running, one.t)
-	}
-	return h.each(running)
+	return h.each(h.running()) // all that is left
 }
 
 // out tells a record, and what the rules find about it.

@@ -200,18 +200,24 @@ func TestTransferIsToldOnceItHasSettled(t *testing.T) {
 }
 
 func TestFloodOfTransfersIsHeldInBoundedMemory(t *testing.T) {
-	n := 0
-	h := newHold(rule.New(rule.Defaults()), func(tallyman.Record, tallyman.Verdict) error { n++; return nil })
-	for i := range uint64(mostTold + 2*mostHeld) {
-		if err := h.take([]tallyman.Record{changed(i, 1, tallyman.Complete)}, noon); err != nil {
-			t.Fatal(err)
+	const flood = 2*leastTold + 2*mostHeld
+	for _, c := range []struct {
+		verdict tallyman.Verdict
+		most    int
+	}{{tallyman.Complete, mostHeld}, {tallyman.Active, mostRunning}} {
+		n := 0
+		h := newHold(rule.New(rule.Defaults()), func(tallyman.Record, tallyman.Verdict) error { n++; return nil })
+		for i := range uint64(flood) {
+			if err := h.take([]tallyman.Record{changed(i, 1, c.verdict)}, noon); err != nil {
+				t.Fatal(err)
+			}
+			if len(h.held) > c.most || len(h.queue) > mostHeld || len(h.told) > leastTold || len(h.old) > leastTold {
+				t.Fatalf("%s: %d are held, %d wait, %d and %d are remembered", c.verdict, len(h.held), len(h.queue), len(h.told), len(h.old))
+			}
 		}
-		if len(h.held) > mostHeld || len(h.queue) > mostHeld || len(h.told) > mostTold {
-			t.Fatalf("%d are held, %d wait, %d are remembered", len(h.held), len(h.queue), len(h.told))
+		if err := h.end(); err != nil || n != flood {
+			t.Errorf("%s: %d were told, %v", c.verdict, n, err)
 		}
-	}
-	if err := h.end(); err != nil || n != mostTold+2*mostHeld {
-		t.Errorf("%d were told, %v", n, err)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 // close a file in order after its writes have failed: the lines in between say so.
 type sftpServer struct {
 	sessions *entry.Memo[int32, *sftpSession]
+	handles  int                    // that the sessions hold, and those of sessions that were forgotten
 	waiting  map[int32]*sftpSession // those whose last command waits for its answer
 	ssh      *Silence
 }
@@ -41,8 +42,12 @@ type sftpLast struct {
 	name, to string
 }
 
-// mostHandles bounds the open files of a session; OpenSSH itself stops at the limit of descriptors.
-const mostHandles = 4096
+// mostHandles bounds the open files of a session; OpenSSH itself stops at the limit of descriptors. allHandles bounds those of all sessions: beyond it all
+// sessions are forgotten, so that a log that tells of no close costs pairings, never memory.
+const (
+	mostHandles = 4096
+	allHandles  = 1 << 16
+)
 
 // NewSFTPServer returns the format of internal-sftp and sftp-server.
 func NewSFTPServer(silence *Silence) entry.Format {
@@ -77,7 +82,7 @@ func (f *sftpServer) Take(e *entry.Entry, out []tallyman.Evidence) ([]tallyman.E
 			return f.close(e, s, rest, tallyman.ClientGone, out)
 		}
 	case "error:":
-		return f.broken(s, rest, out)
+		return f.broken(e.PID, s, rest, out)
 	case "opendir", "closedir":
 		return f.list(e, s, rest, verb == "opendir", out)
 	case "remove":
@@ -133,9 +138,11 @@ func (f *sftpServer) session(e *entry.Entry, s *sftpSession, rest string, out []
 	}
 	switch what {
 	case "opened":
+		f.handles -= len(s.open)
 		*s = sftpSession{user: entry.Keep(user), peer: entry.Keep(ip), open: map[string]sftpOpen{}}
 		f.ssh.begin(s.user, s.peer)
 	case "closed":
+		f.handles -= len(s.open)
 		f.sessions.Drop(e.PID)
 		f.ssh.end(user, ip)
 	default:
@@ -159,10 +166,7 @@ func (f *sftpServer) open(e *entry.Entry, s *sftpSession, rest string, out []tal
 	case strings.Contains(flags, "WRITE"):
 		o.op = tallyman.OpPut
 	}
-	if len(s.open) >= mostHandles {
-		clear(s.open)
-	}
-	s.open[entry.Keep(path)] = o
+	f.hold(e.PID, s, path, o)
 	s.last = sftpLast{op: o.op, name: entry.Keep(path)}
 	v := s.of(e, tallyman.KindRequest)
 	v.Op, v.Name, v.Path, v.Began = o.op, path, path, o.at
@@ -180,8 +184,7 @@ func (f *sftpServer) close(e *entry.Entry, s *sftpSession, rest string, reason t
 	if !ok || !cut || !isRead || !isWritten || !isPath {
 		return out, entry.Refuse(entry.WhyUnknown)
 	}
-	o := s.open[path]
-	delete(s.open, path)
+	o := f.drop(s, path)
 	switch {
 	case o.op != tallyman.NoOp:
 	case written > 0:
@@ -214,7 +217,7 @@ func (f *sftpServer) close(e *entry.Entry, s *sftpSession, rest string, reason t
 const longestName = 100
 
 // broken reads `process_write: write "P": No space left on device`, and the same of read and seek.
-func (f *sftpServer) broken(s *sftpSession, rest string, out []tallyman.Evidence) ([]tallyman.Evidence, entry.Result) {
+func (f *sftpServer) broken(pid int32, s *sftpSession, rest string, out []tallyman.Evidence) ([]tallyman.Evidence, entry.Result) {
 	function, rest, _ := strings.Cut(rest, ": ")
 	verb, rest, ok := strings.Cut(rest, " ")
 	quoted, text, cut := entry.CutLast(rest, ": ")
@@ -230,9 +233,37 @@ func (f *sftpServer) broken(s *sftpSession, rest string, out []tallyman.Evidence
 		}
 	}
 	if len(s.open) < mostHandles && len(path) < longestName { // its open was not seen
-		s.open[entry.Keep(path)] = sftpOpen{failed: entry.FileReason(text, tallyman.IOError), text: entry.Keep(text)}
+		f.hold(pid, s, path, sftpOpen{failed: entry.FileReason(text, tallyman.IOError), text: entry.Keep(text)})
 	}
 	return out, entry.Note(entry.WhyProgress)
+}
+
+// hold remembers an open file.
+func (f *sftpServer) hold(pid int32, s *sftpSession, path string, o sftpOpen) {
+	if pid == 0 {
+		return // the next line does not know this session
+	}
+	if len(s.open) >= mostHandles {
+		f.handles -= len(s.open)
+		clear(s.open)
+	}
+	if f.handles >= allHandles {
+		clear(s.open)
+		f.sessions, f.handles = entry.NewMemo[int32, *sftpSession](), 0
+		f.sessions.Put(pid, s)
+	}
+	f.handles -= len(s.open)
+	s.open[entry.Keep(path)] = o
+	f.handles += len(s.open)
+}
+
+// drop forgets an open file and returns what was known of it.
+func (f *sftpServer) drop(s *sftpSession, path string) sftpOpen {
+	o := s.open[path]
+	f.handles -= len(s.open)
+	delete(s.open, path)
+	f.handles += len(s.open)
+	return o
 }
 
 func (f *sftpServer) list(e *entry.Entry, s *sftpSession, rest string, begins bool, out []tallyman.Evidence) ([]tallyman.Evidence, entry.Result) {
@@ -243,14 +274,10 @@ func (f *sftpServer) list(e *entry.Entry, s *sftpSession, rest string, begins bo
 	v := s.of(e, tallyman.KindRequest)
 	v.Op, v.Name, v.Path, v.Began = tallyman.OpList, path, path, tallyman.Clean(e.Time)
 	if begins {
-		if len(s.open) >= mostHandles {
-			clear(s.open)
-		}
-		s.open[entry.Keep(path)] = sftpOpen{at: v.Began, op: tallyman.OpList}
+		f.hold(e.PID, s, path, sftpOpen{at: v.Began, op: tallyman.OpList})
 		s.last = sftpLast{op: tallyman.OpList, name: entry.Keep(path)}
 	} else {
-		v.Kind, v.Reason, v.Began = tallyman.KindClosed, tallyman.ClosedWell, s.open[path].at
-		delete(s.open, path)
+		v.Kind, v.Reason, v.Began = tallyman.KindClosed, tallyman.ClosedWell, f.drop(s, path).at
 	}
 	e.Finish(&v)
 	return append(out, v), entry.Result{}
