@@ -9,7 +9,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/pcapgo"
 
 	"tallyman"
@@ -23,11 +22,13 @@ var ErrNoCapture = errors.New("neither pcap nor pcapng")
 // largestFrame bounds one frame; tcpdump and Wireshark take no larger one (MAXIMUM_SNAPLEN).
 const largestFrame = 256 << 10
 
+// ReadAhead is how many bytes of a capture are read at once: at least one frame. A bufio.Reader of that size, or a larger one, is not buffered again.
+const ReadAhead = 512 << 10
+
 // File reads the frames of one capture file, one after the other: it holds one frame.
 type File struct {
 	name   string
-	packet func() ([]byte, gopacket.CaptureInfo, error)
-	link   func(*gopacket.CaptureInfo) frame.Link
+	read   func(*Frame) error // of the next frame all but its number
 	number uint64
 	err    error
 	next   Frame
@@ -37,14 +38,14 @@ type File struct {
 
 // OpenFile reads the head of a capture: pcap of microseconds or nanoseconds in either byte order, pcapng, or one of these packed by gzip.
 func OpenFile(name string, r io.Reader) (*File, error) {
-	b := bufio.NewReaderSize(r, 256<<10)
+	b := bufio.NewReaderSize(r, ReadAhead)
 	head, _ := b.Peek(2)
 	if bytes.Equal(head, []byte{0x1f, 0x8b}) {
 		z, err := gzip.NewReader(b)
 		if err != nil {
 			return nil, fmt.Errorf("read %s: unpack: %w", name, err)
 		}
-		b = bufio.NewReaderSize(z, 64<<10)
+		b = bufio.NewReaderSize(z, ReadAhead)
 	}
 	f := &File{name: name}
 	head, _ = b.Peek(4)
@@ -53,27 +54,36 @@ func OpenFile(name string, r io.Reader) (*File, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", name, err)
 		}
-		f.packet = g.ZeroCopyReadPacketData
-		f.link = func(ci *gopacket.CaptureInfo) frame.Link {
-			i, err := g.Interface(ci.InterfaceIndex)
-			if err != nil {
-				return 0xffff
-			}
-			return frame.Link(i.LinkType)
-		}
+		f.read = (&pcapng{g}).read
 		return f, nil
 	}
-	g, err := pcapgo.NewReader(b)
+	p, err := openPcap(b)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w: %w", name, ErrNoCapture, err)
 	}
-	f.packet = g.ZeroCopyReadPacketData
-	link := frame.Link(g.LinkType() & 0x0fff) // the upper bits hold the length of a checksum (pcap-savefile(5))
-	if !link.Known() {
-		return nil, fmt.Errorf("read %s: link type %d is not understood: capture on another interface, or with tcpdump -y", name, link)
+	if !p.link.Known() {
+		return nil, fmt.Errorf("read %s: link type %d is not understood: capture on another interface, or with tcpdump -y", name, p.link)
 	}
-	f.link = func(*gopacket.CaptureInfo) frame.Link { return link }
+	f.read = p.read
 	return f, nil
+}
+
+// pcapng reads the format of draft-ietf-opsawg-pcapng.
+type pcapng struct{ r *pcapgo.NgReader }
+
+func (p *pcapng) read(f *Frame) error {
+	data, ci, err := p.r.ZeroCopyReadPacketData()
+	switch {
+	case err != nil:
+		return err
+	case ci.CaptureLength > largestFrame || ci.CaptureLength > len(data):
+		return fmt.Errorf("a packet of %d bytes: the file is damaged", ci.CaptureLength)
+	}
+	f.Time, f.Place, f.Link, f.Data, f.Length = ci.Timestamp, uint32(ci.InterfaceIndex), 0xffff, data, ci.Length
+	if i, err := p.r.Interface(ci.InterfaceIndex); err == nil {
+		f.Link = frame.Link(i.LinkType)
+	}
+	return nil
 }
 
 // Next returns the next frame; its data is valid until the call after. io.EOF is the end. Whatever else ends it is told by its error: the frames
@@ -87,22 +97,17 @@ func (f *File) Next() (*Frame, error) {
 	if f.err != nil {
 		return nil, f.err
 	}
-	data, ci, err := f.packet()
-	switch {
-	case errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
+	f.next.Place = 0
+	if err := f.read(&f.next); err != nil {
 		f.err = io.EOF
-		return nil, f.err
-	case err != nil:
-		f.err = fmt.Errorf("read %s behind packet %d: %w", f.name, f.number, err)
-		return nil, f.err
-	case ci.CaptureLength > largestFrame || ci.CaptureLength > len(data):
-		f.err = fmt.Errorf("read %s: packet %d has %d bytes: the file is damaged", f.name, f.number+1, ci.CaptureLength)
+		if !errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			f.err = fmt.Errorf("read %s behind packet %d: %w", f.name, f.number, err)
+		}
 		return nil, f.err
 	}
 	f.number++
-	f.next = Frame{
-		Time: ci.Timestamp, Number: f.number, Place: f.place<<16 | uint32(ci.InterfaceIndex)&0xffff, Link: f.link(&ci), Data: data, Length: ci.Length,
-	}
+	f.next.Number = f.number
+	f.next.Place = f.place<<16 | f.next.Place&0xffff
 	return &f.next, nil
 }
 

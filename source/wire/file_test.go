@@ -44,7 +44,7 @@ func info(i, length int) gopacket.CaptureInfo {
 	return gopacket.CaptureInfo{Timestamp: began.Add(time.Duration(i) * time.Millisecond), CaptureLength: length, Length: length}
 }
 
-func pcap(t testing.TB, frames [][]byte, nanoseconds bool) []byte {
+func pcapOf(t testing.TB, frames [][]byte, nanoseconds bool) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := pcapgo.NewWriter(&b)
@@ -62,7 +62,7 @@ func pcap(t testing.TB, frames [][]byte, nanoseconds bool) []byte {
 	return b.Bytes()
 }
 
-func pcapng(t testing.TB, frames [][]byte) []byte {
+func pcapngOf(t testing.TB, frames [][]byte) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w, err := pcapgo.NewNgWriter(&b, layers.LinkTypeEthernet)
@@ -110,8 +110,8 @@ func ends(captures ...[]byte) (string, []tallyman.Evidence, error) {
 
 func TestEveryKindOfCaptureIsRead(t *testing.T) {
 	for name, capture := range map[string][]byte{
-		"pcap": pcap(t, small(), false), "nanoseconds": pcap(t, small(), true), "pcapng": pcapng(t, small()),
-		"packed pcap": packed(t, pcap(t, small(), false)), "packed pcapng": packed(t, pcapng(t, small())),
+		"pcap": pcapOf(t, small(), false), "nanoseconds": pcapOf(t, small(), true), "pcapng": pcapngOf(t, small()),
+		"packed pcap": packed(t, pcapOf(t, small(), false)), "packed pcapng": packed(t, pcapngOf(t, small())),
 	} {
 		if got, all, err := ends(capture); got != "closed final-ack" || err != nil || all[len(all)-1].Time != began.Add(2*time.Millisecond) {
 			t.Errorf("%s: %q, %v", name, got, err)
@@ -124,7 +124,7 @@ func TestEveryKindOfCaptureIsRead(t *testing.T) {
 
 func TestFilesAreMergedByTime(t *testing.T) {
 	frames := small()
-	early := pcap(t, frames[:1], false)
+	early := pcapOf(t, frames[:1], false)
 	var late bytes.Buffer
 	w := pcapgo.NewWriter(&late)
 	w.WriteFileHeader(1<<16, layers.LinkTypeEthernet)
@@ -137,13 +137,13 @@ func TestFilesAreMergedByTime(t *testing.T) {
 		}
 	}
 	// The same packets in two captures, of two interfaces, are the same transfer.
-	if got, all, err := ends(pcap(t, frames, false), pcap(t, frames, false)); got != "closed final-ack" || err != nil || strings.Contains(all[len(all)-1].Details, "duplicates") {
+	if got, all, err := ends(pcapOf(t, frames, false), pcapOf(t, frames, false)); got != "closed final-ack" || err != nil || strings.Contains(all[len(all)-1].Details, "duplicates") {
 		t.Errorf("%q, %v, %s", got, err, all[len(all)-1].Details)
 	}
 }
 
 func TestCaptureCutAnywhereMakesNothingWhole(t *testing.T) {
-	for i, capture := range [][]byte{pcap(t, small(), false), pcapng(t, small()), packed(t, pcap(t, small(), false))} {
+	for i, capture := range [][]byte{pcapOf(t, small(), false), pcapngOf(t, small()), packed(t, pcapOf(t, small(), false))} {
 		for n := range capture {
 			got, _, err := ends(capture[:n])
 			// The last bytes of gzip hold no packet: its end, a checksum and a length.
@@ -159,9 +159,9 @@ func TestCaptureCutAnywhereMakesNothingWhole(t *testing.T) {
 
 // FuzzReplay: whatever a file holds, it is read to an end, an error says so when it is damaged, and the evidence is bounded by its size.
 func FuzzReplay(f *testing.F) {
-	f.Add(pcap(f, small(), false))
-	f.Add(pcapng(f, small()))
-	f.Add(packed(f, pcap(f, small(), false)))
+	f.Add(pcapOf(f, small(), false))
+	f.Add(pcapngOf(f, small()))
+	f.Add(packed(f, pcapOf(f, small(), false)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		_, all, _ := ends(b)
 		if len(all) > len(b)/8+4 {
@@ -176,7 +176,7 @@ func FuzzReplay(f *testing.F) {
 }
 
 func TestBeginIsAskedWithoutLosingTheFirstFrame(t *testing.T) {
-	for _, content := range [][]byte{pcap(t, small(), false), pcapng(t, small())} {
+	for _, content := range [][]byte{pcapOf(t, small(), false), pcapngOf(t, small())} {
 		f, err := OpenFile("a", bytes.NewReader(content))
 		if err != nil {
 			t.Fatal(err)
@@ -196,7 +196,7 @@ func TestBeginIsAskedWithoutLosingTheFirstFrame(t *testing.T) {
 			t.Errorf("%d transfers of %d frames, %v", closed, counts.Frames.Frames, err)
 		}
 	}
-	f, err := OpenFile("none", bytes.NewReader(pcap(t, nil, false)))
+	f, err := OpenFile("none", bytes.NewReader(pcapOf(t, nil, false)))
 	if err != nil {
 		t.Fatal(err)
 	}

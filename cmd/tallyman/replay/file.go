@@ -11,13 +11,15 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"tallyman/source/wire"
 )
 
 const (
 	// headBytes is how much of a file is looked at to find out what it is.
 	headBytes = 64 << 10
 	// fileBuffer holds what is read ahead of one file.
-	fileBuffer = 256 << 10
+	fileBuffer = wire.ReadAhead
 )
 
 // file is one open file, unpacked.

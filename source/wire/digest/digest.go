@@ -1,6 +1,7 @@
 // Package digest hashes large contents beside the capture, so that a packet does not wait for the hash of the one before it.
 //
-// It promises the same digests as SHA-256 in one goroutine. Memory is bounded by the buffers of the Pool: who finds none free hashes himself.
+// It promises the same digests as SHA-256 in one goroutine. Memory is bounded by the buffers of the Pool: who finds none free waits until one is hashed, and
+// hashes himself when other contents hold all of them.
 // What is hashed, and when a digest counts, it leaves to others.
 package digest
 
@@ -27,6 +28,7 @@ type job struct {
 type Pool struct {
 	jobs  chan job
 	free  chan []byte
+	held  int // buffers that hashes fill: those that are neither held nor free are on their way to become free
 	ended chan struct{}
 }
 
@@ -68,10 +70,7 @@ func (p *Pool) New() hash.Hash { return &sum{Hash: sha256.New(), pool: p} }
 func Release(h hash.Hash) {
 	if s, ok := h.(*sum); ok {
 		s.wait()
-		if s.buf != nil {
-			s.pool.free <- s.buf[:0]
-			s.buf = nil
-		}
+		s.back()
 	}
 }
 
@@ -103,24 +102,22 @@ func (s *sum) Write(b []byte) (int, error) {
 	return n, nil
 }
 
+// take gets a buffer. When Run is behind it waits for the next one: to wait for all that was given, and hash meanwhile, would leave Run idle afterwards.
 func (s *sum) take() bool {
-	if s.n < aside {
+	if s.n < aside || s.pool.held == buffers {
 		return false
 	}
-	select {
-	case s.buf = <-s.pool.free:
-		if s.buf == nil {
-			s.buf = make([]byte, 0, bufferSize)
-		}
-		return true
-	default:
-		return false
+	s.pool.held++
+	if s.buf = <-s.pool.free; s.buf == nil {
+		s.buf = make([]byte, 0, bufferSize)
 	}
+	return true
 }
 
 func (s *sum) give() {
 	s.pool.jobs <- job{of: s.Hash, buf: s.buf}
 	s.buf, s.given = nil, true
+	s.pool.held--
 }
 
 // wait returns when Run has done all that was given.
@@ -138,8 +135,16 @@ func (s *sum) Sum(b []byte) []byte {
 	s.wait()
 	if s.buf != nil {
 		s.Hash.Write(s.buf)
-		s.pool.free <- s.buf[:0]
-		s.buf = nil
+		s.back()
 	}
 	return s.Hash.Sum(b)
+}
+
+// back gives the buffer back.
+func (s *sum) back() {
+	if s.buf != nil {
+		s.pool.free <- s.buf[:0]
+		s.buf = nil
+		s.pool.held--
+	}
 }

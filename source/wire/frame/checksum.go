@@ -24,10 +24,10 @@ func (d *Decoder) damaged(h *header, payload []byte, at int) bool {
 		return false // none (RFC 768)
 	}
 	pseudo := pseudoSum(h, len(payload))
-	right := fold(pseudo+sum(payload)) == 0xffff
-	if !right && (field == fold(pseudo) || field == fold(pseudoSum(h, 0))) {
+	if field == fold(pseudo) || field == fold(pseudo-uint64(len(payload))) {
 		return false // the network card sets it, of a segment that it cuts without the length
 	}
+	right := fold(pseudo+sum(payload)) == 0xffff
 	s := d.senders[h.src]
 	if s == nil {
 		if len(d.senders) >= mostSenders {
