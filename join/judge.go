@@ -295,7 +295,8 @@ func beheld(t *tallyman.Transfer) tallyman.Content {
 	switch {
 	case t.Digest != "":
 		return tallyman.Full
-	case has("missing_bytes"), has("late"), has("ambiguous_bytes"), has("ambiguous_blocks"), has("uncompared_bytes"):
+	case has("offset"), // it was resumed: what came before moved in another transfer
+		has("missing_bytes"), has("late"), has("ambiguous_bytes"), has("ambiguous_blocks"), has("uncompared_bytes"):
 		return tallyman.Partial
 	case t.Bytes < 0, has("headers_only"):
 		return tallyman.Absent

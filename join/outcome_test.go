@@ -53,3 +53,21 @@ func TestWhatMovesNoContentIsActiveWhileItRuns(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// Only the rest of the content moved: the record says so, unless a digest of the whole is known.
+func TestAResumedTransferSawAPartOfTheContent(t *testing.T) {
+	f := func(details string, digest tallyman.Digest, want tallyman.Content) {
+		t.Helper()
+		var s story
+		s.tell(time.Second, tallyman.KindClosed, func(e *tallyman.Evidence) {
+			e.Proto, e.Op, e.Reason, e.Began, e.Name, e.Moved, e.Details, e.Digest = "ftp", tallyman.OpGet, tallyman.ReplyAcknowledged, t0, "a", 500, details, digest
+			e.Peer = netip.MustParseAddrPort("10.0.0.7:1234")
+		})
+		if got := records(t, patient(), s.list); len(got) != 1 || got[0].Judgement.Verdict != tallyman.Complete || got[0].Content != want || got[0].Digest != digest {
+			t.Errorf("%s: %+v", details, got)
+		}
+	}
+	f(`{"command":"RETR"}`, "", tallyman.Full)
+	f(`{"command":"RETR","offset":500}`, "", tallyman.Partial)
+	f(`{"command":"STOR","offset":500}`, "sha256:aa", tallyman.Full)
+}

@@ -57,6 +57,7 @@ function Facts({ t }: { t: Transfer }): VNode {
       <Fact name="client">{who && <><code>{who}{t.client?.port ? `:${t.client.port}` : ''}</code> <Same query={`client:${who}`}>same client</Same></>}</Fact>
       <Fact name="file">{name && <><code>{name}</code> <Same query={`file:${quoted(name)}`}>same file</Same></>}</Fact>
       <Fact name="path">{t.path && t.path !== name && <code>{t.path}</code>}</Fact>
+      <Fact name="new path">{t.new_path && <code>{t.new_path}</code>}</Fact>
       <Fact name="what">{[opWord(t.op), 'by', t.proto, t.host && `on ${t.host}`].filter(Boolean).join(' ')}</Fact>
       <Fact name="server">{t.server?.ip && <code>{t.server.ip}{t.server.port ? `:${t.server.port}` : ''}</code>} {t.server?.software}</Fact>
       <Fact name="user">{t.user ?? t.who_why}</Fact>
