@@ -125,18 +125,21 @@ func Reasons() []Reason {
 	return out
 }
 
-// Legal reports whether the reason may stand beside the verdict. An active transfer has no reason.
+// Legal reports whether the reason may stand beside the verdict. An active transfer has no reason; an operation without a verdict has any.
 func Legal(v Verdict, r Reason) bool {
-	if v == Active || v == NoVerdict {
+	if v == Active || v == NoVerdict && r == "" {
 		return r == ""
 	}
 	for i := range pairs {
 		if pairs[i].reason == r {
-			return slices.Contains(pairs[i].verdicts, v)
+			return v == NoVerdict || slices.Contains(pairs[i].verdicts, v)
 		}
 	}
 	return false
 }
+
+// Outcome is that of the verdicts beside which the reason may stand: they agree. It is "" for a code that is not in the list.
+func (r Reason) Outcome() string { return r.Verdict().Outcome() }
 
 // Verdict returns the usual verdict for a reason; NoVerdict for a code that is not in the list.
 func (r Reason) Verdict() Verdict {

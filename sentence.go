@@ -73,11 +73,14 @@ func (r Reason) Because() string { return phrases[r].because }
 
 // Sentence puts the verdict into words for a person. It ends with a remedy where one is known.
 func (t *Transfer) Sentence() string {
+	if !t.Op.HasVerdict() {
+		return t.deed()
+	}
 	var b strings.Builder
 	b.WriteString(t.subject())
 	r := t.Judgement.Reason
 	switch t.Judgement.Verdict {
-	case NoVerdict: // of a record that moves no content
+	case NoVerdict: // not judged yet
 	case Active:
 		b.WriteString(", and it still runs")
 	case Complete:

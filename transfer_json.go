@@ -163,7 +163,7 @@ func (t *Transfer) MarshalJSON() ([]byte, error) {
 		File: Escape(t.Name), FileRaw: rawIfEscaped(t.Name), Path: Escape(t.Path), PathRaw: rawIfEscaped(t.Path),
 		NewPath: Escape(t.NewPath), NewRaw: rawIfEscaped(t.NewPath), ToClass: t.ToClass, Device: t.Device,
 		Expected: known(t.Expected), Bytes: known(t.Bytes), Content: t.Content,
-		Verdict: t.Judgement.Verdict, Reason: t.Judgement.Reason, Outcome: t.Judgement.Verdict.Outcome(),
+		Verdict: t.Judgement.Verdict, Reason: t.Judgement.Reason, Outcome: t.Judgement.Outcome(),
 		For: t.Judgement.For, Against: t.Judgement.Against, Details: facts(t.Details), Tags: t.Tags,
 	}
 	if !t.Merged.IsZero() {

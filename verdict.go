@@ -48,10 +48,27 @@ func (v Verdict) Outcome() string {
 	}
 }
 
-// Judgement is a verdict with its reason, and the witnesses on each side, sorted by name.
+// Judgement is a verdict with its reason, and the witnesses on each side, sorted by name. An operation that moves no content has no verdict once it has ended;
+// its reason says the outcome.
 type Judgement struct {
 	Verdict Verdict
 	Reason  Reason
 	For     []string
 	Against []string
+}
+
+// Outcome is that of the verdict, or of the reason where there is no verdict: "success", "failure", "unknown" (ECS event.outcome), or "" while it runs.
+func (j Judgement) Outcome() string {
+	if j.Verdict == NoVerdict {
+		return j.Reason.Outcome()
+	}
+	return j.Verdict.Outcome()
+}
+
+// Word is the verdict, or the outcome where there is none.
+func (j Judgement) Word() string {
+	if j.Verdict == NoVerdict {
+		return j.Outcome()
+	}
+	return j.Verdict.String()
 }

@@ -90,15 +90,19 @@ func (o Op) Direction() string {
 	}
 }
 
-// MovesContent reports whether the operation moves the content of a file: only then it has a verdict.
+// MovesContent reports whether the operation moves the content of a file. A listing moves names.
 func (o Op) MovesContent() bool {
 	switch o {
-	case OpGet, OpPut, OpAppend, OpList, OpCopy, OpMove:
+	case OpGet, OpPut, OpAppend, OpCopy, OpMove:
 		return true
 	default:
 		return false
 	}
 }
+
+// HasVerdict reports whether a record of the operation has a verdict: what moves content, and what may, for all that is known. All others have an outcome
+// alone (design section 3).
+func (o Op) HasVerdict() bool { return o == NoOp || o.MovesContent() }
 
 // Content says how much of the content a witness had before its eyes.
 type Content uint8

@@ -83,7 +83,7 @@ func (c *cluster) look() face {
 		if f.way == "" {
 			f.way = e.Op.Direction()
 		}
-		f.nameOnly = f.nameOnly || e.Op != tallyman.NoOp && !e.Op.MovesContent()
+		f.nameOnly = f.nameOnly || !e.Op.HasVerdict() && e.Op != tallyman.OpList
 		if !f.peer.IsValid() || f.peer.Port() == 0 {
 			if e.Peer.IsValid() {
 				f.peer = e.Peer

@@ -58,6 +58,9 @@ func (c *cluster) judge() *tallyman.Transfer {
 		if t.Op == tallyman.NoOp {
 			t.Op = e.Op
 		}
+		if e.From != "" && !e.Op.HasVerdict() && (t.NewPath == "" || e.Witness == "server") {
+			t.Path, t.NewPath = e.From, e.Path
+		}
 		if e.Self.IsValid() && (!t.Server.IsValid() || t.Server.Port() == 0) {
 			t.Server = e.Self
 		}
@@ -130,6 +133,12 @@ func (c *cluster) verdict(t *tallyman.Transfer) {
 	}
 	if t.Content = content(t, alone); t.Content != tallyman.Full || j.Reason == tallyman.HashMismatch {
 		t.Digest = ""
+	}
+	if !t.Op.HasVerdict() {
+		t.Content, t.Digest = tallyman.NoContent, ""
+		if j.Verdict != tallyman.Active {
+			j.Verdict = tallyman.NoVerdict // its reason says the outcome
+		}
 	}
 }
 
@@ -286,7 +295,8 @@ func beheld(t *tallyman.Transfer) tallyman.Content {
 	switch {
 	case t.Digest != "":
 		return tallyman.Full
-	case has("missing_bytes"), has("late"), has("ambiguous_bytes"), has("ambiguous_blocks"), has("uncompared_bytes"):
+	case has("offset"), // it was resumed: what came before moved in another transfer
+		has("missing_bytes"), has("late"), has("ambiguous_bytes"), has("ambiguous_blocks"), has("uncompared_bytes"):
 		return tallyman.Partial
 	case t.Bytes < 0, has("headers_only"):
 		return tallyman.Absent

@@ -27,7 +27,7 @@ var arrows = [...]struct{ from, to string }{
 	{"source/ftp/engine", "source/ftp/listing"},
 	{"source/ftp/listing", "source/ftp/command"},
 	{"source/ftp/record", "source/ftp/engine"},
-	{"source/ftp/record", "source/wire/details"}, // the same facts in the same words
+	{"source/ftp/record", "details"}, // the same facts in the same words as those who watch
 	{"user", "acl"},
 	{"user", "config"}, // sizes are spelled as there
 	{"source/tftp/engine", "source/tftp/packet"},
@@ -53,7 +53,7 @@ var arrows = [...]struct{ from, to string }{
 	{"cmd/tallyman/watch", "witness"},
 	{"source/logs/format/*", "source/logs/format/entry"},
 	{"source/logs/format/*", "source/logs/format/line"},
-	{"source/wire/*", "source/wire/details"},
+	{"source/wire/*", "details"},
 	{"source/wire/*", "source/wire/digest"},
 	{"source/wire/*", "source/wire/frame"},
 	{"source/wire/ftp", "source/wire/stream"},

@@ -10,9 +10,9 @@ import (
 
 // pure lists the rooms that are functions of what they are told: no clock, file, socket, goroutine or environment.
 var pure = [...]string{
-	"", "join", "rule", "acl", "query", "encode/*", "source/tftp/packet", "source/tftp/engine", "source/tftp/netascii", "tree/reserved", "web/ask",
+	"", "join", "rule", "acl", "query", "details", "encode/*", "source/tftp/packet", "source/tftp/engine", "source/tftp/netascii", "tree/reserved", "web/ask",
 	"source/ftp/ascii", "source/ftp/command", "source/ftp/engine", "source/ftp/listing",
-	"source/wire/details", "source/wire/flow", "source/wire/frame", "source/wire/ftp", "source/wire/stream", "source/wire/tftp",
+	"source/wire/flow", "source/wire/frame", "source/wire/ftp", "source/wire/stream", "source/wire/tftp",
 	"source/logs/format", "source/logs/format/*",
 	"source/files/account",
 	"source/servers/daemon", "source/servers/proc", "witness",

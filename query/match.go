@@ -22,7 +22,7 @@ func holds(e tallyman.Term, t *tallyman.Transfer) bool {
 	case tallyman.FieldReason:
 		return string(t.Judgement.Reason) == e.Text
 	case tallyman.FieldOutcome:
-		return t.Judgement.Verdict.Outcome() == e.Text
+		return t.Judgement.Outcome() == e.Text
 	case tallyman.FieldClient:
 		return e.Net.Contains(t.Client.Addr().Unmap().WithZone(""))
 	case tallyman.FieldFile:

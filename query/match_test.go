@@ -63,6 +63,12 @@ func TestMatchIsWhatThePackageCommentSays(t *testing.T) {
 	f("-reason:not-found", "023")
 	f("outcome:success", "0")
 	f("outcome:failure", "1")
+	bare := tallyman.Transfer{Op: tallyman.OpDelete, Bytes: -1, Judgement: tallyman.Judgement{Reason: tallyman.ClosedWell}} // moves no content: no verdict
+	for text, want := range map[string]bool{"outcome:success": true, "outcome:failure": false, "-verdict:*": true, "reason:closed": true} {
+		if e, err := query.Parse(text, now); err != nil || query.Match(e, &bare) != want {
+			t.Errorf("%s of a deletion: %v, want %v", text, !want, want)
+		}
+	}
 	f("-outcome:success,failure,unknown", "23")
 	f("proto:tftp OR proto:ftp", "02")
 	f("op:upload", "12")

@@ -20,7 +20,7 @@
 //
 //	verdict reason outcome op proto kind   one word of a closed list, in any letter case, or several with commas; * and ? choose from the list.
 //	                     The expression holds Equal terms only, joined by Or. op:upload is put and append, op:download is get. The kind of a
-//	                     transfer is transfer. A running transfer has no reason and no outcome.
+//	                     transfer is transfer. A running transfer has no reason and no outcome, and what moves no content an outcome alone.
 //	client               an address or a network (10.20.* means 10.20.0.0/16). Equal: the network in Net, masked, holds the client's address, from
 //	                     which a mapping into IPv6 and a zone are taken off first. Never true without an address.
 //	file                 the name as asked, or the path where nobody asked for a name (Name == ""): raw bytes, letter case counts. Equal: the whole of

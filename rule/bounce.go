@@ -34,7 +34,7 @@ func (b *bounce) take(r tallyman.Record) (found, bool) {
 				to = tallyman.Escape(d.Bounce)
 			}
 			client := r.Client.Addr().Unmap()
-			return b.find(r, keyOf(client, r.Host), fmt.Sprintf("%s asked an FTP server to connect to %s, for %s “%s”: %s", client, to, r.Op, r.File(), r.Judgement.Verdict))
+			return b.find(r, keyOf(client, r.Host), fmt.Sprintf("%s asked an FTP server to connect to %s, for %s “%s”: %s", client, to, r.Op, r.File(), r.Judgement.Word()))
 		}
 	}
 	return found{}, false

@@ -25,7 +25,7 @@ func (d *dataPeer) take(r tallyman.Record) (found, bool) {
 	case *tallyman.Transfer:
 		if r.Judgement.Reason == tallyman.DataPeerMismatch && r.Merged.IsZero() && r.Client.IsValid() {
 			client := r.Client.Addr().Unmap()
-			return d.find(r, keyOf(client, r.Host), fmt.Sprintf("the data connection of %s “%s” did not come from its client %s: %s", r.Op, r.File(), client, r.Judgement.Verdict))
+			return d.find(r, keyOf(client, r.Host), fmt.Sprintf("the data connection of %s “%s” did not come from its client %s: %s", r.Op, r.File(), client, r.Judgement.Word()))
 		}
 	}
 	return found{}, false

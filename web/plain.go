@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -60,6 +61,9 @@ func (s *Server) askLogin(w http.ResponseWriter, r *http.Request, failed *Proble
 	return writeHTML(w, status, l)
 }
 
+// withoutLists is the query of a list for people who gave none: clients list folders far more often than they fetch files.
+const withoutLists = "-op:list"
+
 func (s *Server) getPlainList(w http.ResponseWriter, r *http.Request) error {
 	who, err := s.who(r)
 	if err != nil {
@@ -67,7 +71,11 @@ func (s *Server) getPlainList(w http.ResponseWriter, r *http.Request) error {
 	}
 	v := r.URL.Query()
 	list := plain.List{Who: who.Name, Query: v.Get("q")}
-	q, err := ask.Records(v, s.parts.Parse, s.now())
+	asked := maps.Clone(v)
+	if strings.TrimSpace(list.Query) == "" {
+		asked.Set("q", withoutLists)
+	}
+	q, err := ask.Records(asked, s.parts.Parse, s.now())
 	if fault, ok := errors.AsType[*ask.Fault](err); ok {
 		list.Fault, list.Caret = fault.Text, fault.Caret
 		return writeHTML(w, http.StatusBadRequest, list)

@@ -219,7 +219,7 @@ func csvRow(t *tallyman.Transfer) []string {
 	row := []string{
 		t.ID.String(), strconv.FormatUint(uint64(t.Rev), 10), t.Host, t.Proto, t.Op.String(), moment(t.Start), moment(t.End), took,
 		ip, port, selfIP, selfPort, t.User, t.File(), t.Path, number(t.Expected), number(t.Bytes), sum, t.Content.String(),
-		j.Verdict.String(), string(j.Reason), j.Verdict.Outcome(), strings.Join(j.For, " "), strings.Join(j.Against, " "),
+		j.Verdict.String(), string(j.Reason), j.Outcome(), strings.Join(j.For, " "), strings.Join(j.Against, " "),
 		strings.Join(t.Tags, " "), t.Details,
 	}
 	for i, cell := range row {

@@ -126,7 +126,7 @@ func silent(l *tallyman.Lane, t *tallyman.Transfer, p *Post) {
 
 // inWords is the verdict of a witness alone, for people.
 func inWords(l *tallyman.Lane, t, alone *tallyman.Transfer) string {
-	because := l.Reason.Because()
+	because := alone.Because()
 	switch {
 	case l.Witness == "files" && t.Judgement.Reason == tallyman.StoredShort && alone.Evidence[len(alone.Evidence)-1].Size >= 0:
 		return "on the disk it is " + tallyman.Count(alone.Evidence[len(alone.Evidence)-1].Size) + " bytes, and " + tallyman.Count(t.Bytes) + " came"
@@ -138,7 +138,7 @@ func inWords(l *tallyman.Lane, t, alone *tallyman.Transfer) string {
 		return "the file was opened, and is open"
 	case l.Witness == "files" && l.Reason == tallyman.ClosedUnproven:
 		return "the file was opened and closed; a close says nothing of how it ended"
-	case l.Witness == "log" && l.Verdict == tallyman.Unproven:
+	case l.Witness == "log" && alone.Judgement.Outcome() == "unknown":
 		return "the log claims that it went well: a claim, and no proof"
 	case because == "":
 		return "it still runs"

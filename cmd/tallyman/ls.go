@@ -110,7 +110,7 @@ func (p *program) transfers(all []*tallyman.Transfer) {
 	s, rows := terminal.On(p.stdout), make([][]string, len(all))
 	for i, t := range all {
 		rows[i] = []string{
-			terminal.Local(t.Start), s.Verdict(t.Judgement.Verdict, 0), terminal.Reason(t), t.Op.String(),
+			terminal.Local(t.Start), s.Judged(t.Judgement, 0), terminal.Reason(t), t.Op.String(),
 			terminal.Client(t), terminal.Amount(t.Bytes), terminal.Took(t), t.File(),
 		}
 	}
@@ -129,7 +129,7 @@ func (p *program) jsonLine(v any) error {
 func (p *program) tailCommand() *cobra.Command {
 	last := 10
 	c := &cobra.Command{
-		Use: "tail [QUERY]", Short: "transfers as they happen", Long: "Shows the newest transfers, then each as it happens, until Ctrl-C.\n\n" + queryHelp,
+		Use: "tail [QUERY]", Short: "transfers as they happen", Long: "Shows the newest transfers, then each as it happens, until Ctrl-C. Without a query, listings of folders are left out.\n\n" + queryHelp,
 		Example: "  tallyman tail\n  tallyman tail -n 0 verdict:failed --json",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a, err := p.reach(cmd.Context())
@@ -137,6 +137,9 @@ func (p *program) tailCommand() *cobra.Command {
 				return err
 			}
 			defer a.close()
+			if len(args) == 0 {
+				args = []string{withoutLists}
+			}
 			v := (&span{}).values(args)
 			if last > 0 {
 				v.Set("last", strconv.Itoa(last))
@@ -203,7 +206,7 @@ func (p *program) followed(data []byte) error {
 			continue
 		}
 		fmt.Fprintf(p.stdout, "%s  %s  %-3s  %-15s  %12s  %10s  %s\n",
-			terminal.Local(t.Start), terminal.On(p.stdout).Verdict(t.Judgement.Verdict, 12), t.Op, terminal.Client(t), terminal.Amount(t.Bytes), terminal.Took(t), t.File())
+			terminal.Local(t.Start), terminal.On(p.stdout).Judged(t.Judgement, 12), t.Op, terminal.Client(t), terminal.Amount(t.Bytes), terminal.Took(t), t.File())
 	}
 	return nil
 }

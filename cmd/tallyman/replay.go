@@ -229,7 +229,7 @@ func (s *show) print(r tallyman.Record) error {
 	word := func(w string) string { return fmt.Sprintf("%-15s", w) }
 	switch r := r.(type) {
 	case *tallyman.Transfer:
-		s.row(terminal.Local(r.Start), s.screen.Verdict(r.Judgement.Verdict, 15), terminal.Reason(r), r.Op.String(), terminal.Client(r),
+		s.row(terminal.Local(r.Start), s.screen.Judged(r.Judgement, 15), terminal.Reason(r), r.Op.String(), terminal.Client(r),
 			terminal.Amount(r.Bytes), terminal.Took(r), r.File())
 		s.below(r)
 	case *tallyman.Event:

@@ -50,6 +50,9 @@ func (s *show) sum(past *replay.Past) error {
 		}
 	}
 	say("transfer", transfers, verdicts)
+	if n := s.verdict[tallyman.NoVerdict]; n > 0 { // one that was revised after it was told counts again
+		say("operation", n, []string{"no content moved"})
+	}
 	n, parts := ranked(s.event)
 	say("event", n, parts)
 	if s.gaps > 0 {

@@ -85,6 +85,9 @@ func TestLedgerOfTheFirstMigrationIsUpgraded(t *testing.T) {
 		t.Fatal(err)
 	}
 	run(t, db, string(old))
+	// A deletion that an older version called complete (2), for the reason closed (5).
+	run(t, db, "INSERT INTO transfer SELECT x'019ccfeb24a07509bd46b06d2addb2d3', rev, NULL, start, took, seen, host, proto, 6, 2, 5, 1, flags, client, port, server, "+
+		"server_port, file, path, new_path, expected, bytes, digest, trait, login, pid, proc_start, shape, details, pk + 1 FROM transfer")
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -114,6 +117,13 @@ func TestLedgerOfTheFirstMigrationIsUpgraded(t *testing.T) {
 	}
 	if n, err := count(l.Transfers(t.Context(), tallyman.Query{Where: failed})); n != 1 || err != nil {
 		t.Errorf("%d failed transfers, %v", n, err)
+	}
+	deleted, err := query.Parse("op:delete outcome:success -verdict:*", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := count(l.Transfers(t.Context(), tallyman.Query{Where: deleted})); n != 1 || err != nil {
+		t.Errorf("%d deletions without a verdict, %v", n, err)
 	}
 }
 

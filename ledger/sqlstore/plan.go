@@ -34,9 +34,9 @@ type plan struct {
 	rest   where.Condition // what is left of the question
 }
 
-// odd are the verdicts of the index transfer_odd: those that are few, and that people look for. Odd says it as the index does, so that the planner
-// sees that it fits.
-var odd = []tallyman.Verdict{tallyman.Active, tallyman.Failed, tallyman.Aborted, tallyman.Unproven, tallyman.Contradicted}
+// odd are the verdicts of the index transfer_odd: those that are few, and that people look for, and none, of operations that move no content. Odd says it as the
+// index does, so that the planner sees that it fits.
+var odd = []tallyman.Verdict{tallyman.NoVerdict, tallyman.Active, tallyman.Failed, tallyman.Aborted, tallyman.Unproven, tallyman.Contradicted}
 
 // Odd is the condition of the index transfer_odd.
 const Odd = "t.verdict <> 2 AND t.verdict <> 5 AND t.verdict <> 6"
@@ -140,12 +140,14 @@ func (s *Store) termLanes(ctx context.Context, t tallyman.Term) ([]lane, tallyma
 		if len(where.ReasonsLike(t)) == 0 {
 			lanes, err = s.anyLanes(ctx, t)
 		}
-	case tallyman.FieldVerdict, tallyman.FieldOutcome:
+	case tallyman.FieldVerdict:
 		lanes = oddLanes(where.Verdicts(t))
+	case tallyman.FieldOutcome: // without a verdict the reason says it
+		return oddLanes(append(where.Verdicts(t), int64(tallyman.NoVerdict))), t, nil
 	case tallyman.FieldReason:
 		// The verdicts that may stand beside the reason, as the table of the root has it.
 		var n []int64
-		for v := tallyman.Active; v <= tallyman.Contradicted; v++ {
+		for v := tallyman.NoVerdict; v <= tallyman.Contradicted; v++ {
 			if tallyman.Legal(v, tallyman.Reason(t.Text)) {
 				n = append(n, int64(v))
 			}

@@ -97,7 +97,7 @@ func (d *Drawer) judge(t *rapid.T, tr *tallyman.Transfer) {
 		`{"options":{"search":"x"}}`, `{"text":"\"search\":"}`)
 	tr.Content = rapid.SampledFrom([]tallyman.Content{tallyman.NoContent, tallyman.Full, tallyman.Partial}).Draw(t, "content")
 	tr.Digest = tallyman.Digest(pick("digest", "", "sha256:"+hexOf(1), "sha256:"+hexOf(2), "md5:d41d8cd98f00b204e9800998ecf8427e", "sha256:short"))
-	tr.Judgement = d.judgement(t)
+	tr.Judgement = d.judgement(t, tr.Op)
 	tr.End = time.Time{}
 	if tr.Judgement.Verdict != tallyman.Active {
 		tr.End = tr.Start.Add(time.Duration(rapid.Int64Range(0, 5e6).Draw(t, "took")) * time.Microsecond)
@@ -118,8 +118,14 @@ func (d *Drawer) party(t *rapid.T, what string) netip.AddrPort {
 	return netip.AddrPortFrom(netip.MustParseAddr(clients[n]), uint16(rapid.IntRange(0, 65535).Draw(t, "port")))
 }
 
-func (d *Drawer) judgement(t *rapid.T) tallyman.Judgement {
-	j := tallyman.Judgement{Verdict: rapid.SampledFrom(tallyman.Verdicts()).Draw(t, "verdict")}
+func (d *Drawer) judgement(t *rapid.T, op tallyman.Op) tallyman.Judgement {
+	var j tallyman.Judgement
+	if op.HasVerdict() || rapid.IntRange(0, 3).Draw(t, "runs") == 0 {
+		j.Verdict = rapid.SampledFrom(tallyman.Verdicts()).Draw(t, "verdict")
+	}
+	if !op.HasVerdict() && j.Verdict != tallyman.Active {
+		j.Verdict = tallyman.NoVerdict
+	}
 	if j.Verdict != tallyman.Active {
 		legal := slices.DeleteFunc(tallyman.Reasons(), func(r tallyman.Reason) bool { return !tallyman.Legal(j.Verdict, r) })
 		j.Reason = rapid.SampledFrom(legal).Draw(t, "reason")

@@ -27,7 +27,11 @@ func (s Screen) Show(told *Told) {
 			s.Paragraph(fmt.Sprintf("%-10s ", name), value)
 		}
 	}
-	field("verdict", s.Verdict(t.Judgement.Verdict, 0)+"  "+string(t.Judgement.Reason)+probably(t))
+	judged := "verdict"
+	if t.Judgement.Verdict == tallyman.NoVerdict {
+		judged = "outcome"
+	}
+	field(judged, s.Judged(t.Judgement, 0)+"  "+string(t.Judgement.Reason)+probably(t))
 	field("id", fmt.Sprintf("%s, revision %d", t.ID, t.Rev))
 	field("host", t.Host)
 	field("transfer", t.Proto+" "+t.Op.String())
@@ -39,6 +43,7 @@ func (s Screen) Show(told *Told) {
 	}
 	field("file", t.File())
 	field("path", tallyman.Escape(t.Path))
+	field("new path", tallyman.Escape(t.NewPath))
 	field("start", Local(t.Start))
 	field("took", Took(t))
 	if t.Expected >= 0 {
@@ -76,7 +81,7 @@ func (s Screen) details(details string) {
 func (s Screen) Why(told *Told) {
 	t := told.Transfer
 	s.Paragraph("", told.Sentence)
-	fmt.Fprintf(s, "%s  %s%s  record %s\n", s.Verdict(t.Judgement.Verdict, 0), t.Judgement.Reason, probably(t), t.ID)
+	fmt.Fprintf(s, "%s  %s%s  record %s\n", s.Judged(t.Judgement, 0), t.Judgement.Reason, probably(t), t.ID)
 	s.lanes(told.Lanes)
 	s.Timeline(t, told.Missing)
 }

@@ -50,6 +50,15 @@ func (s Screen) Verdict(v tallyman.Verdict, width int) string {
 	return s.paint(colours[v], fmt.Sprintf("%-*s", width, v))
 }
 
+// Judged returns the verdict, or the outcome where there is none, coloured and at least so many characters wide.
+func (s Screen) Judged(j tallyman.Judgement, width int) string {
+	like := j.Verdict
+	if like == tallyman.NoVerdict {
+		like = j.Reason.Verdict()
+	}
+	return s.paint(colours[like], fmt.Sprintf("%-*s", width, j.Word()))
+}
+
 func (s Screen) paint(colour, text string) string {
 	if !s.Colour || colour == "" {
 		return text

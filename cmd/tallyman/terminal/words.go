@@ -22,7 +22,7 @@ func Amount(n int64) string {
 func Took(t *tallyman.Transfer) string {
 	d, ok := t.Took()
 	switch {
-	case !ok && t.Judgement.Verdict > tallyman.Active: // nobody says when it ended
+	case !ok && t.Judgement.Verdict != tallyman.Active && t.Judgement.Word() != "": // nobody says when it ended
 		return "-"
 	case !ok:
 		return "running"

@@ -106,8 +106,11 @@ func (e Engine) Transfer(t tallyman.Term) (Condition, error) {
 			fits("t.client", "address", e.Loosely("d.text", t)),
 			Numbered("+t.reason", ReasonsLike(t)),
 		}), nil
-	case tallyman.FieldVerdict, tallyman.FieldOutcome:
+	case tallyman.FieldVerdict:
 		return Numbered("+t.verdict", Verdicts(t)), nil
+	case tallyman.FieldOutcome:
+		bare := All([]Condition{Numbered("+t.verdict", []int64{int64(tallyman.NoVerdict)}), Numbered("+t.reason", reasonsTo(t.Text))})
+		return Either([]Condition{Numbered("+t.verdict", Verdicts(t)), bare}), nil
 	case tallyman.FieldReason:
 		return Numbered("+t.reason", reasonsOf(t)), nil
 	case tallyman.FieldOp:
@@ -159,6 +162,16 @@ func Verdicts(t tallyman.Term) (n []int64) {
 		}
 		if word == t.Text {
 			n = append(n, int64(v))
+		}
+	}
+	return n
+}
+
+// reasonsTo returns the reasons that come to the outcome, where there is no verdict.
+func reasonsTo(outcome string) (n []int64) {
+	for i, r := range tallyman.Reasons() {
+		if r.Outcome() == outcome {
+			n = append(n, int64(i+1))
 		}
 	}
 	return n

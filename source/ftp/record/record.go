@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"tallyman"
+	"tallyman/details"
 	"tallyman/source/ftp/engine"
-	"tallyman/source/wire/details"
 )
 
 const witness = "server"

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"tallyman"
-	"tallyman/source/wire/details"
+	"tallyman/details"
 )
 
 // sign is evidence about the session.

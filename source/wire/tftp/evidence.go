@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"tallyman"
-	"tallyman/source/wire/details"
+	"tallyman/details"
 	"tallyman/source/wire/frame"
 )
 

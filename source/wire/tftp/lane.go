@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"tallyman/source/wire/details"
+	"tallyman/details"
 )
 
 // lane is what went between the client and one port of the server. A server that forks for each copy of a request opens several.

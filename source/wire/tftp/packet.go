@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"tallyman/source/wire/details"
+	"tallyman/details"
 )
 
 // Opcodes (RFC 1350, section 5; RFC 2347).

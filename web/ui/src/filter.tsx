@@ -5,7 +5,7 @@ import { batch } from '@preact/signals';
 import { url } from './api';
 import { Copy } from './copy';
 import { Sign } from './icons';
-import { from, problem, q, to, view } from './state';
+import { asked, from, problem, q, to, view } from './state';
 
 const ranges: [string, string][] = [['now-1h', 'last hour'], ['now-24h', 'last 24 hours'], ['now-7d', 'last 7 days'], ['now-30d', 'last 30 days'], ['', 'all times']];
 
@@ -16,7 +16,7 @@ export function Filter(): VNode {
     if (box.current && box.current.value !== q.value) box.current.value = q.value;
   }, [q.value]);
   const custom = to.value !== '' || !ranges.some(([r]) => r === from.value);
-  const params = { q: q.value, from: from.value, to: to.value };
+  const params = { q: asked.value, from: from.value, to: to.value };
   const bad = problem.value?.status === 400;
   return (
     <search class="filter">

@@ -21,7 +21,7 @@ const meaning: Record<Verdict, string> = {
 };
 
 const queries: [string, string][] = [
-  ['verdict:failed', 'one verdict; outcome:failure means all bad ones'],
+  ['verdict:failed', 'one verdict; outcome:failure means all bad ones, and what moves no content'],
   ['client:10.20.0.0/16', 'an address or a network'],
   ['file:*-confg', 'a name with * and ?'],
   ['op:upload size:>1MiB', 'both must hold'],

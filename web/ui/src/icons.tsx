@@ -28,6 +28,18 @@ export function VerdictIcon({ of }: { of: Verdict }): VNode {
   return <Icon name={of}>{shapes[of]}</Icon>;
 }
 
+/** The verdict whose sign and colour an outcome has. */
+const outcomes: Record<string, Verdict> = { success: 'complete', failure: 'failed', unknown: 'unproven' };
+
+/** What a record looks like: as its verdict, or as its outcome where it moves no content. */
+export const look = (t: { verdict?: Verdict; outcome?: string }): Verdict => t.verdict ?? outcomes[t.outcome ?? ''] ?? 'active';
+
+/** Icon, word and colour of a record. */
+export function Judged({ of: t }: { of: { verdict?: Verdict; outcome?: string } }): VNode {
+  const v = look(t);
+  return <span class={`verdict v-${v}`}><VerdictIcon of={v} />{t.verdict ?? t.outcome ?? v}</span>;
+}
+
 /** Icon, word and colour of a verdict. */
 export function VerdictMark({ of }: { of: Verdict | undefined }): VNode {
   const v = of ?? 'active';

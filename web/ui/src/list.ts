@@ -1,7 +1,7 @@
 // The list of transfers: one page from the ledger, older pages as the reader scrolls, newer rows from the live stream.
 import { batch } from '@preact/signals';
 import { get, Problem } from './api';
-import { failed, from, loading, more, paused, problem, q, rows, to, waiting } from './state';
+import { asked, failed, from, loading, more, paused, problem, rows, to, waiting } from './state';
 import type { Transfer } from './words';
 
 const pageSize = 200;
@@ -23,7 +23,7 @@ export async function reload(): Promise<boolean> {
   running = mine;
   loading.value = true;
   try {
-    const page = await get<Page>('transfers', { q: q.value, from: from.value, to: to.value, limit: pageSize }, mine.signal);
+    const page = await get<Page>('transfers', { q: asked.value, from: from.value, to: to.value, limit: pageSize }, mine.signal);
     batch(() => {
       known.clear();
       held = [];
@@ -58,7 +58,7 @@ export async function older(): Promise<void> {
   try {
     // After rows were cut off the end there is no cursor: then the time of the last row asks, and rows that are known are left away.
     const place = next ? { after: next, to: to.value } : { to: new Date(Date.parse(last.start) + 1).toISOString() };
-    const page = await get<Page>('transfers', { q: q.value, from: from.value, limit: pageSize, ...place }, mine.signal);
+    const page = await get<Page>('transfers', { q: asked.value, from: from.value, limit: pageSize, ...place }, mine.signal);
     const fresh = page.transfers.filter((t) => !known.has(t.id));
     batch(() => {
       for (const t of fresh) known.set(t.id, t);

@@ -38,6 +38,9 @@ export const help = signal(false);
 /** The chart follows the list's range from a day up. */
 export const chartFrom = computed(() => (/^now-(\d+[dw]|24h)$/.test(from.value) ? from.value : 'now-24h'));
 
+/** What the list asks for. Clients list folders far more often than they fetch files: without a filter listings are left out. */
+export const asked = computed(() => q.value.trim() || '-op:list');
+
 export const filtered = computed(() => q.value.trim() !== '');
 
 /** Writes what a link should carry into the URL. Only opening a record makes a step of the browser's history. */

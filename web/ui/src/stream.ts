@@ -1,7 +1,7 @@
 // One live stream a tab. Events are collected and shown once a frame.
 import { get, Problem, url } from './api';
 import { reload, take } from './list';
-import { byHour, byVerdict, chartFrom, failed, open, problem, q, stale, system, told, whoAmI } from './state';
+import { asked, byHour, byVerdict, chartFrom, failed, open, problem, stale, system, told, whoAmI } from './state';
 import type { Stat, System, Told, Transfer } from './words';
 
 let source: EventSource | undefined;
@@ -19,7 +19,7 @@ export async function start(): Promise<void> {
 }
 
 function connect(): void {
-  source = new EventSource(url('stream', { q: q.value, last: 100 }));
+  source = new EventSource(url('stream', { q: asked.value, last: 100 }));
   const mine = source;
   lastHeard = Date.now();
   mine.onopen = () => {

@@ -4,7 +4,7 @@ import { signal } from '@preact/signals';
 import type { VNode } from 'preact';
 import { Copy } from './copy';
 import { bytes, count, dateOf, timeOf, took } from './format';
-import { Sign, VerdictMark } from './icons';
+import { Judged, look, Sign } from './icons';
 import { follow, older } from './list';
 import { filtered, from, loading, more, open, paused, picked, problem, q, reasons, reveal, rows, system, to, utc, waiting } from './state';
 import { opWord, probably } from './words';
@@ -83,7 +83,7 @@ export function Table(): VNode {
 
 function Row({ t, at }: { t: Transfer; at: number }): VNode {
   const name = t.file || t.path || '';
-  const classes = `row v-${t.verdict} ${picked.value === t.id ? 'picked' : ''} ${open.value === t.id ? 'open' : ''}`;
+  const classes = `row v-${look(t)} ${picked.value === t.id ? 'picked' : ''} ${open.value === t.id ? 'open' : ''}`;
   const show = (e: Event): void => {
     e.preventDefault();
     picked.value = t.id;
@@ -93,15 +93,21 @@ function Row({ t, at }: { t: Transfer; at: number }): VNode {
   return (
     <div class={classes} role="row" aria-rowindex={at + 2} onClick={show}>
       <span role="cell" class="c-start"><time dateTime={t.start}><span class="date">{dateOf(t.start, utc.value)}</span> {timeOf(t.start, utc.value)}</time></span>
-      <span role="cell" class="c-verdict"><VerdictMark of={t.verdict} /></span>
+      <span role="cell" class="c-verdict"><Judged of={t} /></span>
       <span role="cell" class="c-file"><a href={`?id=${t.id}`} onClick={show} title={name}>{name}</a></span>
       <span role="cell" class="c-client">{t.client?.ip ?? ''}</span>
       <span role="cell" class="c-op">{opWord(t.op)}<span class="proto"> {t.proto}</span></span>
       <span role="cell" class="c-bytes" title={t.bytes === undefined ? '' : `${count(t.bytes)} bytes`}>{bytes(t.bytes)}{share}</span>
       <span role="cell" class="c-took">{took(t.took_ms)}</span>
-      <span role="cell" class="c-reason">{probably(t) ? `probably ${probably(t)}: log and files agree` : t.reason ? reasons.value.get(t.reason)?.because ?? t.reason : t.verdict === 'active' ? 'running' : ''}</span>
+      <span role="cell" class="c-reason">{probably(t) ? `probably ${probably(t)}: log and files agree` : t.reason ? because(t) : t.verdict === 'active' ? 'running' : ''}</span>
     </div>
   );
+}
+
+/** What the reason means; of what moves no content, that it was done. */
+function because(t: Transfer): string {
+  if (!t.verdict && t.reason === 'closed') return 'it was done';
+  return reasons.value.get(t.reason ?? '')?.because ?? t.reason ?? '';
 }
 
 /** Says what to do next. */

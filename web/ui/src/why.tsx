@@ -5,7 +5,7 @@ import { batch } from '@preact/signals';
 import { Copy } from './copy';
 import { quote } from './filter';
 import { between, bytes, count, stamp, timeOf, took } from './format';
-import { Sign, VerdictIcon, VerdictMark } from './icons';
+import { Judged, look, Sign, VerdictIcon, VerdictMark } from './icons';
 import { from, open, q, reasons, system, to, told, utc } from './state';
 import { opWord, probably } from './words';
 import type { Evidence, Lane, Transfer } from './words';
@@ -22,7 +22,7 @@ export function Why(): VNode | null {
   return (
     <aside class="why" ref={box} tabIndex={-1} aria-label="Why">
       <div class="whyhead">
-        {t && <VerdictMark of={t.verdict} />}
+        {t && <Judged of={t} />}
         {t && probably(t) && <span class="probably">probably {probably(t)}</span>}
         <span class="grow" />
         {t && <Copy text={() => `tallyman why ${t.id}`}>command</Copy>}
@@ -32,7 +32,7 @@ export function Why(): VNode | null {
       {!t || !w ? <p class="calm" aria-busy="true">…</p> : (
         <>
           <h2 class="name">{t.file || t.path || t.id}</h2>
-          <p class={`sentence v-${t.verdict}`}>{w.sentence}</p>
+          <p class={`sentence v-${look(t)}`}>{w.sentence}</p>
           {w.missing.length > 0 && (
             <div class="missing">
               <h3>Evidence that is missing</h3>
@@ -57,6 +57,7 @@ function Facts({ t }: { t: Transfer }): VNode {
       <Fact name="client">{who && <><code>{who}{t.client?.port ? `:${t.client.port}` : ''}</code> <Same query={`client:${who}`}>same client</Same></>}</Fact>
       <Fact name="file">{name && <><code>{name}</code> <Same query={`file:${quoted(name)}`}>same file</Same></>}</Fact>
       <Fact name="path">{t.path && t.path !== name && <code>{t.path}</code>}</Fact>
+      <Fact name="new path">{t.new_path && <code>{t.new_path}</code>}</Fact>
       <Fact name="what">{[opWord(t.op), 'by', t.proto, t.host && `on ${t.host}`].filter(Boolean).join(' ')}</Fact>
       <Fact name="server">{t.server?.ip && <code>{t.server.ip}{t.server.port ? `:${t.server.port}` : ''}</code>} {t.server?.software}</Fact>
       <Fact name="user">{t.user ?? t.who_why}</Fact>
