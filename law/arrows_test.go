@@ -35,6 +35,8 @@ var arrows = [...]struct{ from, to string }{
 	{"source/tftp/lane", "source/tftp/udp"},
 	{"source/tftp/record", "source/tftp/engine"},
 	{"source/tftp/record", "source/tftp/packet"},
+	{"client/ftp", "client/remote"},
+	{"client/sftp", "client/remote"},
 	{"cmd/tallyman/demo", "client/tftp"},
 	{"cmd/tallyman/replay", "join"},
 	{"cmd/tallyman/replay", "rule"},

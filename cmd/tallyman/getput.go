@@ -9,10 +9,12 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"tallyman"
 	client "tallyman/client/tftp"
@@ -25,6 +27,7 @@ type transferFlags struct {
 	block, window int
 	plain         bool
 	force         bool
+	remote        remoteFlags
 }
 
 func (f *transferFlags) add(p *program, c *cobra.Command) {
@@ -33,14 +36,40 @@ func (f *transferFlags) add(p *program, c *cobra.Command) {
 	c.Flags().IntVar(&f.window, "windowsize", 0, "window to ask for, 1 to 64 blocks (default 16)")
 	c.Flags().BoolVar(&f.plain, "plain", false, "ask for no options: blocks of 512 bytes, one at a time")
 	c.Flags().BoolVar(&p.json, "json", false, "write the result as JSON")
+	f.remote.add(c)
+}
+
+// byTFTP reports whether a URL is of TFTP, or of nothing that is known. Flags of the other protocols are a mistake.
+func (f *transferFlags) byTFTP(c *cobra.Command, url string) (bool, error) {
+	scheme, _, ok := strings.Cut(url, "://")
+	scheme = strings.ToLower(scheme)
+	if !ok || !slices.Contains([]string{"tftp", "ftp", "ftps", "ftpes", "sftp"}, scheme) {
+		return false, usage("%s: write a URL of tftp, ftp, ftps, ftpes or sftp, as tftp://HOST/FILE", tallyman.Escape(url))
+	}
+	known := schemeFlags[scheme]
+	var err error
+	c.Flags().Visit(func(g *pflag.Flag) {
+		for _, of := range schemeFlags {
+			if slices.Contains(of, g.Name) && !slices.Contains(known, g.Name) {
+				err = usage("--%s has no meaning for %s", g.Name, scheme)
+			}
+		}
+	})
+	return scheme == "tftp", err
+}
+
+var ftpsFlags = []string{"password-file", "resume", "check", "fingerprint", "insecure", "cacert"}
+
+// schemeFlags are those that do not go with every protocol.
+var schemeFlags = map[string][]string{
+	"tftp": {"mode", "blksize", "windowsize", "plain"},
+	"ftp":  {"password-file", "resume", "check"},
+	"ftps": ftpsFlags, "ftpes": ftpsFlags,
+	"sftp": {"password-file", "resume", "check", "fingerprint", "insecure", "known-hosts", "accept-new", "identity"},
 }
 
 // request reads a URL and the flags.
 func (f *transferFlags) request(url string) (client.Request, error) {
-	scheme, _, ok := strings.Cut(url, "://")
-	if ok && !strings.EqualFold(scheme, "tftp") {
-		return client.Request{}, usage("%s: this version gets and puts by tftp only", tallyman.Escape(url))
-	}
 	r, err := client.ParseURL(url)
 	if err != nil {
 		return r, &coded{exitUsage, err}
@@ -56,9 +85,15 @@ func (p *program) getCommand() *cobra.Command {
 	var f transferFlags
 	c := &cobra.Command{
 		Use: "get URL [FILE]", Short: "fetch a file, with hash and verdict", Args: cobra.RangeArgs(1, 2),
-		Long:    "Fetches a file. It appears under its name once it is whole; - writes to standard output.",
-		Example: "  tallyman get tftp://10.20.0.5/fw.bin\n  tallyman get tftp://127.0.0.1:6969/hello.txt -",
+		Long: "Fetches a file by TFTP, FTP, FTPS (ftps: TLS from the first byte, ftpes: AUTH TLS) or SFTP. It appears under its name once it is whole; - writes to standard output. " +
+			secretsHelp,
+		Example: "  tallyman get tftp://10.20.0.5/fw.bin\n  tallyman get tftp://127.0.0.1:6969/hello.txt -\n  tallyman get --resume sftp://ann@10.20.0.5/images/fw.bin",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if tftp, err := f.byTFTP(cmd, args[0]); err != nil {
+				return err
+			} else if !tftp {
+				return p.fetch(cmd.Context(), &f, args)
+			}
 			r, err := f.request(args[0])
 			if err != nil {
 				return err
@@ -75,6 +110,7 @@ func (p *program) getCommand() *cobra.Command {
 	}
 	f.add(p, c)
 	c.Flags().BoolVar(&f.force, "force", false, "replace FILE if it is there")
+	c.Flags().BoolVar(&f.remote.resume, "resume", false, "go on with what an earlier try has kept, if that is the beginning of the file (FTP, SFTP)")
 	return c
 }
 
@@ -117,12 +153,18 @@ func (p *program) putCommand() *cobra.Command {
 	var f transferFlags
 	c := &cobra.Command{
 		Use: "put FILE URL", Short: "send a file, with hash and verdict", Args: cobra.ExactArgs(2),
-		Long:    "Sends a file; - reads standard input. A URL that ends in a slash takes the name of the file.",
-		Example: "  tallyman put running-config tftp://10.20.0.5/\n  tar c /etc | tallyman put - tftp://10.20.0.5/etc.tar",
+		Long: "Sends a file by TFTP, FTP, FTPS (ftps: TLS from the first byte, ftpes: AUTH TLS) or SFTP; - reads standard input. A URL that ends in a slash takes the name of the file. " +
+			secretsHelp,
+		Example: "  tallyman put running-config tftp://10.20.0.5/\n  tar c /etc | tallyman put - tftp://10.20.0.5/etc.tar\n  tallyman put --resume fw.bin ftpes://ann@10.20.0.5/images/",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			file, url := args[0], args[1]
 			if strings.Contains(file, "://") {
 				file, url = url, file // design section 6 writes put URL [FILE]
+			}
+			if tftp, err := f.byTFTP(cmd, url); err != nil {
+				return err
+			} else if !tftp {
+				return p.store(cmd.Context(), &f, file, url)
 			}
 			r, err := f.request(url)
 			if err != nil {
@@ -138,31 +180,42 @@ func (p *program) putCommand() *cobra.Command {
 		},
 	}
 	f.add(p, c)
+	c.Flags().BoolVar(&f.remote.resume, "resume", false, "go on behind what the server has, if that is the beginning of the file (FTP, SFTP)")
 	return c
 }
 
 func (p *program) put(ctx context.Context, r client.Request, file string) error {
-	in, size := p.stdin, int64(-1)
-	if file != "-" {
-		f, err := os.Open(file)
-		if err != nil {
-			return fmt.Errorf("read the file to send: %w", err)
-		}
-		defer func() { _ = f.Close() }() // it is only read
-		st, err := f.Stat()
-		if err != nil {
-			return fmt.Errorf("read the file to send: %w", err)
-		}
-		if st.IsDir() {
-			return usage("%s is a folder: TFTP sends single files", file)
-		}
-		if st.Mode().IsRegular() {
-			size = st.Size()
-		}
-		in = f
+	in, size, err := p.content(file)
+	if err != nil {
+		return err
 	}
+	defer func() { _ = in.Close() }() // it is only read
 	result, err := client.Put(ctx, r, in, size, p.progress("put"))
 	return p.reportTo(p.stdout, r, result, err)
+}
+
+// content opens a file to send, or standard input. Its size is -1 if it is not known.
+func (p *program) content(file string) (io.ReadCloser, int64, error) {
+	if file == "-" {
+		return io.NopCloser(p.stdin), -1, nil
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, 0, fmt.Errorf("read the file to send: %w", err)
+	}
+	st, err := f.Stat()
+	switch {
+	case err != nil:
+		err = fmt.Errorf("read the file to send: %w", err)
+	case st.IsDir():
+		err = usage("%s is a folder: put sends single files", file)
+	case st.Mode().IsRegular():
+		return f, st.Size(), nil
+	default:
+		return f, -1, nil
+	}
+	_ = f.Close() // it was not read
+	return nil, 0, err
 }
 
 // reportTo says how it ended: what moved, the digest, the verdict.

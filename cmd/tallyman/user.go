@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
-
 	"tallyman/user"
 	"tallyman/user/password"
 )
@@ -229,27 +227,14 @@ func (p *program) newPassword(name string, fromStdin bool) (string, error) {
 		}
 		return hashOf(line)
 	}
-	f, ok := p.stdin.(*os.File)
-	if !ok {
-		return "", usage("standard input is no terminal: use --password-stdin")
-	}
-	was, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	if err != nil {
-		return "", usage("standard input is no terminal: use --password-stdin")
-	}
-	quiet := *was
-	quiet.Lflag &^= unix.ECHO
-	if err := unix.IoctlSetTermios(int(f.Fd()), unix.TCSETS, &quiet); err != nil {
-		return "", fmt.Errorf("switch the echo of the terminal off: %w", err)
-	}
-	defer func() { _ = unix.IoctlSetTermios(int(f.Fd()), unix.TCSETS, was) }() // as it was
 	var typed [2]string
 	for i, ask := range []string{"Password of " + name + ": ", "Again: "} {
-		fmt.Fprint(p.stderr, ask)
-		if typed[i], err = readLine(f); err != nil {
-			return "", fmt.Errorf("read the password: %w", err)
+		var err error
+		if typed[i], err = p.askSecret(ask); errors.Is(err, errNoTerminal) {
+			return "", usage("%v: use --password-stdin", err)
+		} else if err != nil {
+			return "", err
 		}
-		fmt.Fprintln(p.stderr)
 	}
 	if typed[0] != typed[1] {
 		return "", errors.New("the two passwords differ: nothing was changed")
