@@ -95,10 +95,16 @@ func (v *session) run(ctx context.Context) {
 	}
 	v.release()
 	v.unlisten()
+	v.logout()
+	v.control.close()
+}
+
+// logout gives the place of the login back.
+func (v *session) logout() {
 	if v.account.Close != nil {
 		v.account.Close()
 	}
-	v.control.close()
+	v.account = Account{}
 }
 
 // hear passes on what came on the control connection, and then lets more come.
@@ -228,6 +234,7 @@ func (v *session) secure(ctx context.Context) {
 		return
 	}
 	v.rec.Secure = true
+	v.logout()
 	v.m.Secured(time.Now())
 }
 

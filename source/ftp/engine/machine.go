@@ -200,12 +200,17 @@ func (m *Machine) malformed(err error) {
 	}
 }
 
-// Secured says that TLS began on the control connection.
+// Secured says that TLS began on the control connection. Whoever was logged in is not any more (RFC 4217, 4).
 func (m *Machine) Secured(now time.Time) {
 	m.now = now
 	m.secure, m.sized, m.private = true, false, false
 	m.user, m.asking, m.loggedIn = "", "", false
-	m.waiting = nil
+	m.waiting, m.loginBy = nil, now.Add(m.cfg.LoginWithin)
+	m.dir, m.from, m.offset, m.announced, m.extended = command.Root, tallyman.Name{}, 0, -1, false
+	if m.passive {
+		m.do(Unlisten{})
+	}
+	m.passive, m.active = false, false
 }
 
 // Lost says that the control connection ended: by a reset, or by an orderly end.
