@@ -269,3 +269,32 @@ func TestAResumedOrAppendedUploadIsWhole(t *testing.T) {
 	}
 	r.clean()
 }
+
+// A client that breaks off may close its data connection first, and say ABOR then: an upload that does not have its name yet is not stored.
+func TestAborWhileItIsStoredCounts(t *testing.T) {
+	r := serve(t, nil)
+	storing, goOn := make(chan struct{}), make(chan struct{})
+	r.rec.onCommit = func(batch []tallyman.Evidence) error {
+		if len(batch) == 0 {
+			close(storing)
+			<-goOn
+		}
+		return nil
+	}
+	c, d := r.upload("f")
+	_ = d.Close()
+	<-storing
+	before := r.Counts().Commands
+	c.send("ABOR")
+	c.send("NOOP")
+	for r.Counts().Commands < before+2 { // ABOR was heard when NOOP is
+	}
+	close(goOn)
+	c.want(426)
+	c.want(226)
+	c.want(200)
+	if e := r.rec.ended(t, "f"); e.Reason != tallyman.ClientAbort {
+		t.Errorf("%+v", e)
+	}
+	r.old("f")
+}

@@ -175,7 +175,7 @@ func (v *session) perform(ctx context.Context, a engine.Action) {
 			v.halt()
 		}
 	case engine.Store:
-		v.store(a)
+		v.store(ctx, a)
 	case engine.Drop:
 		v.drop()
 	case engine.Do:
@@ -331,12 +331,17 @@ func (v *session) move(ctx context.Context, a engine.Move) {
 	}()
 }
 
-func (v *session) store(a engine.Store) {
+func (v *session) store(ctx context.Context, a engine.Store) {
 	u, t, rec := v.upload, *a.T, v.rec
 	v.upload = nil
+	ctx, v.halt = context.WithCancel(ctx)
 	go func() {
-		s := store(v.to, &rec, v.control, u, t)
-		v.results <- func() { v.m.Stored(time.Now(), s) }
+		s := store(ctx, v.to, &rec, v.control, u, t)
+		v.results <- func() {
+			v.halt()
+			v.halt = nil
+			v.m.Stored(time.Now(), s)
+		}
 	}()
 }
 

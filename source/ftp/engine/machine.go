@@ -225,7 +225,7 @@ func (m *Machine) Lost(now time.Time, reset bool, s State) {
 	m.part()
 }
 
-// halt ends the running transfer, unless it is being stored, and a login that waits.
+// halt ends the running transfer and a login that waits. An upload that is being stored is not stored, if it does not have its name yet.
 func (m *Machine) halt(why tallyman.Reason) {
 	if m.doing.Verb == "PASS" {
 		m.do(Halt{})
@@ -234,9 +234,7 @@ func (m *Machine) halt(why tallyman.Reason) {
 		return
 	}
 	m.x.why = why
-	if !m.x.storing {
-		m.do(Halt{})
-	}
+	m.do(Halt{})
 }
 
 // Stop ends the session when the transfer that runs has ended.

@@ -227,7 +227,11 @@ func (m *Machine) Stored(now time.Time, s Stored) {
 		m.failed(s.Err.Reason, transferCode(s.Err.Reason), s.Err.Text)
 		return
 	}
-	if s.Gone {
+	switch {
+	case s.Gone && x.why != "" && x.why != tallyman.ControlLost:
+		m.failed(x.why, 426, "")
+		return
+	case s.Gone:
 		m.failed(tallyman.ControlLost, 426, "the control connection had ended before the file was stored: it is not")
 		return
 	}
