@@ -92,7 +92,7 @@ func (v *session) listed(o engine.Open, now time.Time) ([]byte, error) {
 		prefix = prefix[:max(len(prefix)-len(at.Name)-1, 0)]
 	}
 	for i := range all {
-		if !listing.Listed(all[i].Name) {
+		if !listing.Listed(all[i].Name) || prefix != "" && !listing.Listed(prefix) {
 			continue
 		}
 		switch o.Form {
