@@ -1,10 +1,15 @@
 package ftp
 
 import (
+	"fmt"
+	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"tallyman/source/ftp/engine"
 )
@@ -88,6 +93,85 @@ func TestAQuotaIsNotWonByNames(t *testing.T) {
 	c.cmd(250, "RNTO a")
 	if code := c.put("STOR b", strings.Repeat("x", 11<<10)); code != 552 {
 		t.Errorf("a rename gave room: %d", code)
+	}
+	r.clean()
+}
+
+// The file of accounts may change, break and vanish while sessions run: who is logged in goes on as he entered, who comes meets the file.
+func TestAccountsChangeWhileSessionsRun(t *testing.T) {
+	r := withAccounts(t, "ann: {password: HASH, permissions: all, logins: 2}\n")
+	c, d := r.dial(), (*net.TCPConn)(nil)
+	c.as("ann")
+	d = c.data()
+	c.cmd(150, "STOR f")
+	_, _ = d.Write([]byte("first half, "))
+	rewrite := func(text string) error {
+		t.Helper()
+		if err := os.WriteFile(r.users, []byte(strings.ReplaceAll(text, "HASH", secretHash)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return r.book.Reload()
+	}
+	if err := rewrite("ann: {password: HASH}\nben: {password: HASH}\n"); err != nil {
+		t.Error(err)
+	}
+	other := r.dial()
+	other.as("ben")
+	reader := r.dial()
+	reader.as("ann")
+	reader.cmd(550, "MKD d") // it may only read now
+	if err := rewrite("ann: {password: HASH, permission: all}\n"); err == nil || !strings.Contains(err.Error(), "old accounts stay in force") {
+		t.Error(err)
+	}
+	again := r.dial()
+	again.as("ben") // as the last good file says
+	if err := os.Remove(r.users); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.book.Reload(); err != nil {
+		t.Error(err)
+	}
+	late := r.dial()
+	late.cmd(331, "USER ben")
+	late.cmd(530, "PASS secret")
+	_, _ = d.Write([]byte("second half"))
+	_ = d.Close()
+	c.want(226)
+	if got, _ := r.holds("f"); got != "first half, second half" {
+		t.Errorf("%q", got)
+	}
+	c.cmd(221, "QUIT")
+}
+
+// Five hundred come at once: all are let in, all that they send stands, and none of their places stays taken.
+func TestFiveHundredLoginsAtOnce(t *testing.T) {
+	r := withAccountsAnd(t, "ann: {password: HASH, permissions: all, logins: 500}\n", func(c *Config) { c.PerAddress = 500 })
+	before := runtime.NumGoroutine()
+	var in, all sync.WaitGroup
+	in.Add(500)
+	for i := range 500 {
+		all.Go(func() {
+			c := r.dial()
+			c.as("ann")
+			in.Done()
+			in.Wait() // all are logged in
+			name := fmt.Sprint("f", i)
+			if code := c.put("STOR "+name, name); code != 226 {
+				t.Errorf("%s: %d", name, code)
+			}
+			c.cmd(221, "QUIT")
+		})
+	}
+	all.Wait()
+	for i := range 500 {
+		if got, _ := r.holds(fmt.Sprint("f", i)); got != fmt.Sprint("f", i) {
+			t.Errorf("f%d holds %q", i, got)
+		}
+	}
+	for late := time.Now().Add(patience); len(r.book.Logins()) > 0 || r.Counts().Now > 0 || runtime.NumGoroutine() > before+2; runtime.Gosched() {
+		if time.Now().After(late) {
+			t.Fatalf("%v are logged in, %d sessions run, %d goroutines more than before", r.book.Logins(), r.Counts().Now, runtime.NumGoroutine()-before)
+		}
 	}
 	r.clean()
 }

@@ -56,7 +56,9 @@ func withAccountsAnd(t *testing.T, text string, change func(*Config)) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return serveTo(t, change, func(t *tree.Tree) Accounts { return &book{b, t} })
+	r := serveTo(t, change, func(t *tree.Tree) Accounts { return &book{b, t} })
+	r.book, r.users = b, file
+	return r
 }
 
 func TestAnAccountMayDoWhatItsPathsSay(t *testing.T) {
