@@ -330,3 +330,46 @@ func TestPlacesAreCountedByNetwork(t *testing.T) {
 		}
 	}
 }
+
+// A digest of a large file stops when nobody waits for it any more, and does not hold up the end of the server.
+func TestADigestHoldsNothingUp(t *testing.T) {
+	r := serve(t, func(c *Config) { c.Drain = 100 * time.Millisecond })
+	if err := os.WriteFile(filepath.Join(r.root, "huge"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(filepath.Join(r.root, "huge"), 1<<40); err != nil { // ten minutes
+		t.Fatal(err)
+	}
+	gone := r.login()
+	gone.send("HASH huge")
+	_ = gone.tcp.Close()
+	for n := uint64(1); n > 0; n = r.Counts().Now {
+	}
+	c := r.login()
+	before := r.Counts().Commands
+	c.send("HASH huge")
+	for r.Counts().Commands == before {
+	}
+	r.stop()
+	for n := uint64(1); n > 0; n = r.Counts().Now {
+	}
+}
+
+// Neither a client that does not read nor one that is about to begin TLS holds the end of the server up beyond drain.
+func TestNobodyHoldsTheEndUp(t *testing.T) {
+	r := serve(t, func(c *Config) { withTLS(engine.Explicit)(c); c.Drain = 100 * time.Millisecond })
+	begun := r.dial()
+	begun.cmd(234, "AUTH TLS")
+	deaf := r.login()
+	_ = deaf.tcp.SetWriteDeadline(time.Now().Add(2 * time.Second))
+	flood := bytes.Repeat([]byte("HELP\r\n"), 10_000)
+	for _, err := deaf.tcp.Write(flood); err == nil; _, err = deaf.tcp.Write(flood) {
+	}
+	began := time.Now()
+	r.stop()
+	for n := uint64(1); n > 0; n = r.Counts().Now {
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}

@@ -152,7 +152,14 @@ func (s *Server) Run(ctx context.Context, to tallyman.Recorder) error {
 	<-ctx.Done()
 	s.Close()
 	accepting.Wait()
-	timer := time.AfterFunc(s.cfg.Drain, func() { close(kick) })
+	timer := time.AfterFunc(s.cfg.Drain, func() {
+		close(kick)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for v := range s.sessions { // a client that does not read holds nobody up
+			_ = v.control.tcp.SetWriteDeadline(time.Now().Add(lingers))
+		}
+	})
 	defer timer.Stop()
 	serving.Wait()
 	return nil

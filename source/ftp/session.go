@@ -179,7 +179,7 @@ func (v *session) perform(ctx context.Context, a engine.Action) {
 	case engine.Drop:
 		v.drop()
 	case engine.Do:
-		v.m.Did(time.Now(), v.work(a))
+		v.names(ctx, a)
 	case engine.Look:
 		v.m.State(now, v.state())
 	case engine.Release:
@@ -229,6 +229,15 @@ func (v *session) refuse(reason tallyman.Reason, why string) {
 }
 
 func (v *session) secure(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-v.kick:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	if err := v.control.secure(ctx, v.tls, v.server.cfg.LoginWithin); err != nil {
 		v.m.Lost(time.Now(), true, engine.State{})
 		return
@@ -257,6 +266,28 @@ func (v *session) login(ctx context.Context, a engine.Login) {
 			}
 			v.account = account
 			v.m.LoggedIn(time.Now(), account.Name, nil)
+		}
+	}()
+}
+
+// names does what concerns names: at once, but for a digest, which may take minutes and is made beside.
+func (v *session) names(ctx context.Context, a engine.Do) {
+	if a.Verb != "HASH" && a.Verb != "XSHA256" {
+		v.m.Did(time.Now(), v.work(a))
+		return
+	}
+	files := v.account.Files
+	out := engine.Answer{Path: files.Path(a.Name)}
+	ctx, v.halt = context.WithCancel(ctx)
+	go func() {
+		var err error
+		if out.Info.Size, out.Sum, err = sum(ctx, files, a.Name); err != nil {
+			out.Err = refusalOf(err)
+		}
+		v.results <- func() {
+			v.halt()
+			v.halt = nil
+			v.m.Did(time.Now(), out)
 		}
 	}()
 }

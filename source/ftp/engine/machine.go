@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"time"
 
 	"tallyman"
@@ -225,9 +226,9 @@ func (m *Machine) Lost(now time.Time, reset bool, s State) {
 	m.part()
 }
 
-// halt ends the running transfer and a login that waits. An upload that is being stored is not stored, if it does not have its name yet.
+// halt ends the running transfer, a login that waits and a digest that is made. An upload that is being stored is not stored, if it does not have its name yet.
 func (m *Machine) halt(why tallyman.Reason) {
-	if m.doing.Verb == "PASS" {
+	if slices.Contains([]string{"PASS", "HASH", "XSHA256"}, m.doing.Verb) {
 		m.do(Halt{})
 	}
 	if m.x == nil || m.x.why != "" {
