@@ -176,6 +176,38 @@ func TestFiveHundredLoginsAtOnce(t *testing.T) {
 	r.clean()
 }
 
+// Two accounts with one root share what lies there, and each is held to its own quota, also while both upload at once.
+func TestAccountsOfOneRootAreHeldToTheirOwnQuota(t *testing.T) {
+	r := withAccounts(t, "small: {password: HASH, permissions: all, quota: {bytes: 100KiB}}\nlarge: {password: HASH, permissions: all, quota: {bytes: 200KiB}}\n")
+	small, large := r.dial(), r.dial()
+	small.as("small")
+	large.as("large")
+	d := large.data()
+	large.cmd(150, "STOR a")
+	_, _ = d.Write(make([]byte, 90<<10))
+	for u := ""; u == ""; { // it has come
+		all, _ := os.ReadDir(r.root)
+		for _, e := range all {
+			if i, err := e.Info(); err == nil && i.Size() == 90<<10 {
+				u = e.Name()
+			}
+		}
+	}
+	if code := small.put("STOR b", strings.Repeat("x", 20<<10)); code != 552 {
+		t.Errorf("what another one uploads into the root does not count: %d", code)
+	}
+	_, _ = d.Write(make([]byte, 60<<10))
+	_ = d.Close()
+	large.want(226)
+	if code := large.put("STOR c", strings.Repeat("x", 60<<10)); code != 552 {
+		t.Errorf("beyond its own quota: %d", code)
+	}
+	if code := large.put("STOR c", strings.Repeat("x", 40<<10)); code != 226 {
+		t.Errorf("within its own quota: %d", code)
+	}
+	r.clean()
+}
+
 // withAccountsTLS serves them with TLS.
 func withAccountsTLS(t *testing.T, text string) *rig {
 	t.Helper()
