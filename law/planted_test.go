@@ -88,6 +88,7 @@ func TestPlantedBreachIsFound(t *testing.T) {
 	f(metricsAreNamed, "pipe/x.go", "package pipe\n\nconst m = \"tallyman_bogus_things_total\"\n", "the metric tallyman_bogus_things_total")
 	f(metricsAreNamed, "pipe/x.go", "package pipe\n\nconst m = \"tallyman_pipe_Things\"\n", "the metric tallyman_pipe_Things")
 
+	f(namedTestsExist, "doc/a.md", "see `TestNothing`\n", "doc/a.md names the test TestNothing")
 	f(architectureIsTrue, "x.go", "package tallyman\n\ntype Other int\n", "lacks the word Other: add the line - **Other**: what it means")
 	f(architectureIsTrue, "spool/x.go", "package spool\n", "lacks the room spool: add the line - `spool` what it is for")
 	f(architectureIsTrue, "ARCHITECTURE.md", "- `seal` seals\n", "names the room seal, which does not exist")

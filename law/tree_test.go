@@ -105,6 +105,7 @@ var rules = map[string]rule{
 	"no file is longer than 500 lines":          filesAreShort,
 	"tests run and do not sleep":                testsRunAndDoNotSleep,
 	"metrics are named after rooms and words":   metricsAreNamed,
+	"documents name tests that exist":           namedTestsExist,
 }
 
 func TestTheTreeKeepsTheLaw(t *testing.T) {

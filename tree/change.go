@@ -89,21 +89,24 @@ func (t *Tree) Rmdir(name tallyman.Name) error {
 	})
 }
 
-// Remove removes a file, or a link and not what it leads to.
-func (t *Tree) Remove(name tallyman.Name) error {
-	return t.in(name, func(f *folder, base string) error {
+// Remove removes a file, or a link and not what it leads to. gone is how many bytes the file had, -1 of a link.
+func (t *Tree) Remove(name tallyman.Name) (gone int64, err error) {
+	err = t.in(name, func(f *folder, base string) error {
 		st, err := lstat(f.fd, base)
 		if err != nil {
 			return err
 		}
 		if k := st.Mode & unix.S_IFMT; k != unix.S_IFREG && k != unix.S_IFLNK {
 			return refuse(tallyman.NotWritable, "%s is %s: only a file is removed", tallyman.Escape(t.abs(f.join(base))), sortOf(st.Mode))
+		} else if gone = -1; k == unix.S_IFREG {
+			gone = st.Size
 		}
 		if err := t.do("unlink", f.join(base), func() error { return unix.Unlinkat(f.fd, base, 0) }); err != nil {
 			return err
 		}
 		return f.sync(f.fd)
 	})
+	return gone, err
 }
 
 // Rename gives a file or folder another name. It takes no name that is taken unless replace is set; a folder is never replaced.

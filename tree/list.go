@@ -185,3 +185,15 @@ func (t *Tree) RealFolder(name tallyman.Name) (string, error) {
 	_ = unix.Close(fd) // it was only looked at
 	return real, nil
 }
+
+// RealName is the path of a name with the links in its folder followed. What cannot be reached stays as it is.
+func (t *Tree) RealName(name tallyman.Name) string {
+	real, err := t.RealFolder(name)
+	switch {
+	case err != nil:
+		return name.Path()
+	case real == ".":
+		return name.Base()
+	}
+	return real + "/" + name.Base()
+}

@@ -23,7 +23,7 @@ func (u *Upload) publish() (kept string, err error) {
 		case !exists:
 			continue
 		case u.opt.Mode == Overwrite:
-			return "", u.rename()
+			return "", u.overwrite()
 		}
 		kept, err := u.keep(&old)
 		if !is(err, unix.ENOENT) {
@@ -48,6 +48,23 @@ func (u *Upload) claim() error {
 	}
 	u.published = err == nil
 	return err
+}
+
+// overwrite replaces the file that has the name. One upload after the other, so that each knows which one it replaced.
+func (u *Upload) overwrite() error {
+	u.tree.replacing.Lock()
+	defer u.tree.replacing.Unlock()
+	old, exists, err := u.old()
+	if err != nil {
+		return err
+	}
+	if err := u.rename(); err != nil {
+		return err
+	}
+	if exists {
+		u.gone = old.Size
+	}
+	return nil
 }
 
 // rename puts the temporary file in the place of the old one.

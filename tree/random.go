@@ -143,6 +143,18 @@ func (t *Tree) Replace(from, to tallyman.Name, mode Mode) (kept string, err erro
 	if mode != Keep {
 		return "", t.Rename(from, to, mode == Overwrite)
 	}
+	regular := false
+	err = t.in(from, func(a *folder, base string) error {
+		st, err := lstat(a.fd, base)
+		regular = st.Mode&unix.S_IFMT == unix.S_IFREG
+		return err
+	})
+	if err != nil || !regular { // nothing is replaced, so nothing is kept
+		if err == nil {
+			err = t.Rename(from, to, false)
+		}
+		return "", err
+	}
 	err = t.in(to, func(b *folder, final string) error {
 		u := &Upload{tree: t, name: to, dir: b, base: final, real: b.join(final), fd: -1}
 		old, exists, err := u.old()

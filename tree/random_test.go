@@ -122,3 +122,19 @@ func TestUsageCountsBytesAndFiles(t *testing.T) {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
+
+// A rename that fails keeps nothing: else a client that repeats it would drive the real old versions out.
+func TestRenameThatFailsKeepsNoVersion(t *testing.T) {
+	root := t.TempDir()
+	tr := open(t, root, tree.Config{})
+	put(t, filepath.Join(root, "f"), "stands")
+	put(t, filepath.Join(root, "d/x"), "x")
+	for _, from := range []string{"missing", "d"} {
+		if kept, err := tr.Replace(named(t, from), named(t, "f"), tree.Keep); err == nil || kept != "" {
+			t.Errorf("%s: kept %q, %v", from, kept, err)
+		}
+	}
+	if got := listed(t, root); len(got) != 2 {
+		t.Errorf("there is %q", got)
+	}
+}

@@ -27,6 +27,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"tallyman"
@@ -61,6 +62,8 @@ const (
 type Tree struct {
 	cfg  Config
 	root *beneath.Root
+
+	replacing sync.Mutex // one upload at a time takes the place of an old file
 }
 
 // Open opens a folder for serving. It starts nothing and changes nothing; whoever wants leftovers gone calls Sweep.

@@ -58,7 +58,8 @@ type Upload struct {
 	next int64 // size at which free space is looked at again
 	done bool
 
-	published bool // the final name is ours
+	published bool  // the final name is ours
+	gone      int64 // bytes of what was replaced and not kept, -1 = none
 	mode      fs.FileMode
 	modified  time.Time
 	resumed   Identity
@@ -69,6 +70,7 @@ type Stored struct {
 	Path string // absolute, all links resolved
 	Size int64
 	Kept string // absolute path of the version that was replaced; "" if there was none or it was not kept
+	Gone int64  // bytes of the version that was replaced and not kept; -1 if there was none
 }
 
 // Create begins an upload. Before the first byte it refuses what cannot end well: a name that is taken (mode Create), a folder that does not exist, a name that
@@ -86,7 +88,7 @@ func (t *Tree) Create(name tallyman.Name, opt UploadOptions) (*Upload, error) {
 	if err != nil {
 		return nil, t.refusal(writing, path, err)
 	}
-	u := &Upload{tree: t, opt: opt, name: name, dir: dir, base: name.Base(), real: dir.join(name.Base()), fd: -1}
+	u := &Upload{tree: t, opt: opt, name: name, dir: dir, base: name.Base(), real: dir.join(name.Base()), fd: -1, gone: -1}
 	if err := u.begin(); err != nil {
 		u.discard()
 		return nil, t.refusal(writing, path, err)
@@ -240,7 +242,7 @@ func (u *Upload) Commit() (Stored, error) {
 	if err != nil {
 		return Stored{}, u.tree.refusal(writing, u.real, err)
 	}
-	return Stored{Path: u.Path(), Size: u.size, Kept: kept}, nil
+	return Stored{Path: u.Path(), Size: u.size, Kept: kept, Gone: u.gone}, nil
 }
 
 func (u *Upload) commit() (kept string, err error) {

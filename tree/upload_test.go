@@ -40,7 +40,7 @@ func TestUploadIsInvisibleUntilItIsWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (tree.Stored{Path: filepath.Join(tr.Path(), "f"), Size: 15}); s != want {
+	if want := (tree.Stored{Path: filepath.Join(tr.Path(), "f"), Size: 15, Gone: -1}); s != want {
 		t.Errorf("stored %+v, want %+v", s, want)
 	}
 	if got, err := read(tr, named(t, "f")); got != "part part part " || err != nil {

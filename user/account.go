@@ -126,18 +126,30 @@ func (a *Account) May(at string, asked Right) bool {
 	return rights&asked == asked
 }
 
-// RulesBelow reports whether a pattern begins below the path: what lies there has permissions of its own.
+// RulesBelow reports whether a pattern may match what lies below the path and does not match the path itself: what lies there has permissions of its own, which it
+// would lose in another place. A pattern that begins with ** means the same in every place.
 func (a *Account) RulesBelow(at string) bool {
-	for _, p := range a.Paths {
-		fixed := elements(p.Pattern)
-		if i := slices.IndexFunc(fixed, func(e string) bool { return strings.ContainsAny(e, `*?[\`) }); i >= 0 {
-			fixed = fixed[:i]
+	above := elements(at)
+	return slices.ContainsFunc(a.Paths, func(p Path) bool {
+		e := elements(p.Pattern)
+		return len(e) > 0 && e[0] != "**" && !matchElements(e, above) && reachesBelow(e, above)
+	})
+}
+
+// reachesBelow reports whether a pattern may match something below a path.
+func reachesBelow(pattern, above []string) bool {
+	for i, e := range above {
+		if i == len(pattern) {
+			return false
 		}
-		if above := elements(at); len(fixed) > len(above) && slices.Equal(fixed[:len(above)], above) {
+		if pattern[i] == "**" {
 			return true
 		}
+		if ok, err := path.Match(pattern[i], e); !ok || err != nil {
+			return false
+		}
 	}
-	return false
+	return len(pattern) > len(above)
 }
 
 // match compares a path with a pattern, element by element: ** stands for any number of elements, * and ? for parts of one (path.Match).

@@ -232,6 +232,9 @@ func (b *Book) Banned(from netip.Addr) time.Duration {
 	return b.guard.Banned(from, time.Now())
 }
 
+// Source is what counts as one address, here and wherever places are counted: of IPv6 a network of 64 bits.
+func Source(from netip.Addr) netip.Addr { return guard.Network(from) }
+
 // Roots returns the roots that accounts name, each once, sorted.
 func (b *Book) Roots() []string {
 	var out []string

@@ -58,3 +58,23 @@ func TestQuotaCountsWhatRunsAndWhatIsThere(t *testing.T) {
 		t.Errorf("%d bytes, %d files, %d pending", m.bytes, m.files, m.pending)
 	}
 }
+
+func TestRulesBelowAreFoundWhateverThePattern(t *testing.T) {
+	f := func(pattern, at string, want bool) {
+		t.Helper()
+		a := &Account{Paths: []Path{{Pattern: pattern}}}
+		if got := a.RulesBelow(at); got != want {
+			t.Errorf("%s below %s: %v", pattern, at, got)
+		}
+	}
+	f("/a/closed/**", "a", true)
+	f("/a/closed/**", "a/closed", false) // it is the rule of the folder itself
+	f("/a/closed/**", "a/closed/sub", false)
+	f("/a/closed/**", "b", false)
+	f("/*/closed/**", "a", true)
+	f("/home/*/private/**", "home/ann", true)
+	f("/home/*/private/**", "home/ann/public", false)
+	f("/a/**/x", "a/b", true)
+	f("**/*.key", "a", false) // it means the same everywhere
+	f("/*.cfg", "a", false)
+}

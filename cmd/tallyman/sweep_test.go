@@ -90,6 +90,7 @@ type swept struct {
 type way struct {
 	flags   []string
 	good    string // verdict and reason of what is stored
+	weak    string // what it is as long as nobody knows whether the answer came
 	sent    int    // bytes of fresh, from its end; 0 = all
 	prepare func(s *swept)
 	put     func(t *testing.T, to netip.AddrPort, content []byte, dead <-chan struct{}) bool
@@ -193,7 +194,8 @@ func greeted(r io.Reader) (addr netip.AddrPort, ok bool) {
 			return addr, false
 		}
 		if _, text, found := strings.Cut(line, " on 127.0.0.1:"); found {
-			addr, _ = netip.ParseAddrPort("127.0.0.1:" + strings.TrimSpace(text))
+			port, _, _ := strings.Cut(strings.TrimSpace(text), ",") // FTP goes on to say how many accounts there are
+			addr, _ = netip.ParseAddrPort("127.0.0.1:" + port)
 		}
 		if strings.HasPrefix(line, "Then ") {
 			return addr, addr.IsValid()
@@ -277,7 +279,7 @@ func (s *swept) checkRecords() {
 		t := &all[i]
 		said := fmt.Sprintf("%s %s", t.Judgement.Verdict, t.Judgement.Reason)
 		switch {
-		case said == s.good && stored:
+		case (said == s.good || s.weak != "" && said == s.weak) && stored:
 			if t.Digest != tallyman.Digest("sha256:"+hex.EncodeToString(sum[:])) || t.Bytes != int64(len(s.payload())) {
 				s.Errorf("killed at %d: the record claims %s and %d bytes", s.n, t.Digest, t.Bytes)
 			}

@@ -29,13 +29,15 @@ type Folder struct {
 	Policy  func() Policy
 	// May says whether the account has the rights for a path below the root, "." for the root.
 	May func(path string, rights user.Right) bool
+	// RulesBelow says whether what lies below a path has rights of its own; nil: nothing has.
+	RulesBelow func(path string) bool
 	// Quota is nil where the account has none.
 	Quota *Quota
 }
 
 // AccountOf is the account of a login, in the folder that is its root.
 func AccountOf(l *user.Login, t *tree.Tree, d *tree.Digests, p func() Policy) Account {
-	f := &Folder{Tree: t, Digests: d, Policy: p, May: l.May}
+	f := &Folder{Tree: t, Digests: d, Policy: p, May: l.May, RulesBelow: l.RulesBelow}
 	if l.QuotaBytes > 0 || l.QuotaFiles > 0 {
 		f.Quota = &Quota{Account: l.Account, Meter: func() (*user.Meter, error) {
 			return l.Meter(t.Path(), func() (int64, int64, error) { return t.Usage(context.Background()) })
@@ -137,9 +139,6 @@ func (f *Folder) Create(name tallyman.Name, c Creation) (Upload, error) {
 		share.giveBack()
 		return nil, refused(err)
 	}
-	if there {
-		share.replaces(old.Size)
-	}
 	out := &folderUpload{Upload: u, share: share}
 	if err := share.grow(u.Size()); err != nil {
 		out.Abort()
@@ -212,10 +211,9 @@ func (f *Folder) Rmdir(name tallyman.Name) error {
 // Remove implements Files.
 func (f *Folder) Remove(name tallyman.Name) error {
 	return f.change(name, user.Delete, func() error {
-		i, _ := f.Tree.Stat(name)
-		err := f.Tree.Remove(name)
-		if err == nil {
-			f.Quota.gone(i.Size)
+		gone, err := f.Tree.Remove(name)
+		if err == nil && gone >= 0 {
+			f.Quota.gone(gone)
 		}
 		return err
 	})
@@ -230,6 +228,11 @@ func (f *Folder) Rename(from, to tallyman.Name) error {
 	return f.change(from, user.Rename, func() error {
 		if err := f.may(to, right, true); err != nil {
 			return err
+		}
+		for _, n := range []tallyman.Name{from, to} { // what lies in a folder would have the rights of another place
+			if f.RulesBelow != nil && (f.RulesBelow(n.Path()) || f.RulesBelow(f.Tree.RealName(n))) {
+				return &Refusal{Reason: tallyman.Policy, Text: "the account has other rights below " + tallyman.Escape(n.Path()) + ": no folder is renamed from or to there"}
+			}
 		}
 		_, err := f.Tree.Replace(from, to, mode)
 		return err
@@ -323,7 +326,7 @@ func (u *folderUpload) Commit() error {
 		u.share.giveBack()
 		return refused(err)
 	}
-	u.share.settle(stored.Kept != "")
+	u.share.settle(stored.Gone)
 	return nil
 }
 

@@ -99,8 +99,27 @@ func TestSilenceOnTheDataConnectionEndsTheTransfer(t *testing.T) {
 	if e := r.rec.ended(t, "f"); e.Reason != tallyman.Timeout {
 		t.Errorf("%+v", e)
 	}
-	r.put("large", strings.Repeat("x", 50<<20))
+	// Bytes one by one are no progress.
+	r.rec.forget()
 	d := c.data()
+	c.cmd(150, "STOR f")
+	trickled := make(chan struct{})
+	go func() {
+		defer close(trickled)
+		tick := time.NewTicker(50 * time.Millisecond)
+		defer tick.Stop()
+		for _, err := d.Write([]byte("x")); err == nil; _, err = d.Write([]byte("x")) {
+			<-tick.C
+		}
+	}()
+	c.want(426)
+	<-trickled
+	if e := r.rec.ended(t, "f"); e.Reason != tallyman.ClientSilent {
+		t.Errorf("%+v", e)
+	}
+	r.old("f")
+	r.put("large", strings.Repeat("x", 50<<20))
+	d = c.data()
 	c.cmd(150, "RETR large")
 	c.want(426)
 	if e := r.rec.ended(t, "large"); e.Reason != tallyman.ClientSilent || e.Moved >= 50<<20 {
@@ -242,10 +261,10 @@ func TestAResumedOrAppendedUploadIsWhole(t *testing.T) {
 	}
 	c.cmd(350, "REST 11")
 	c.passive()
-	c.cmd(550, "RETR f")
+	c.cmd(554, "RETR f")
 	c.cmd(350, "REST 11")
 	c.passive()
-	c.cmd(553, "STOR f")
+	c.cmd(554, "STOR f")
 	c.cmd(350, "REST 10")
 	if got := c.get("RETR f"); got != "" {
 		t.Error(got)
@@ -268,4 +287,33 @@ func TestAResumedOrAppendedUploadIsWhole(t *testing.T) {
 		t.Error(got)
 	}
 	r.clean()
+}
+
+// A client that breaks off may close its data connection first, and say ABOR then: an upload that does not have its name yet is not stored.
+func TestAborWhileItIsStoredCounts(t *testing.T) {
+	r := serve(t, nil)
+	storing, goOn := make(chan struct{}), make(chan struct{})
+	r.rec.onCommit = func(batch []tallyman.Evidence) error {
+		if len(batch) == 0 {
+			close(storing)
+			<-goOn
+		}
+		return nil
+	}
+	c, d := r.upload("f")
+	_ = d.Close()
+	<-storing
+	before := r.Counts().Commands
+	c.send("ABOR")
+	c.send("NOOP")
+	for r.Counts().Commands < before+2 { // ABOR was heard when NOOP is
+	}
+	close(goOn)
+	c.want(426)
+	c.want(226)
+	c.want(200)
+	if e := r.rec.ended(t, "f"); e.Reason != tallyman.ClientAbort {
+		t.Errorf("%+v", e)
+	}
+	r.old("f")
 }

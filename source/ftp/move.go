@@ -219,8 +219,13 @@ func (m *mover) before(piece []byte) error {
 // send brings a download or a listing.
 func (m *mover) send(ctx context.Context, e *engine.Ending) {
 	if m.op == tallyman.OpList {
-		n, err := m.conn.Write(m.list)
-		m.moved.Add(int64(n))
+		var err error
+		for left := m.list; len(left) > 0 && err == nil; { // a piece at a time, because each Write has a deadline
+			n := 0
+			n, err = m.conn.Write(left[:min(len(left), pieceSize)])
+			m.moved.Add(int64(n))
+			left = left[n:]
+		}
 		if err == nil {
 			err = m.conn.End()
 		}

@@ -108,7 +108,12 @@ func TestPassivePortsAreClosedInEveryCase(t *testing.T) {
 		c.cmd(200, "PORT 127,0,0,1,200,1")
 	}
 	c.passive()
-	c.passive()
+	at := c.passive()
+	_, port, _ := net.SplitHostPort(at)
+	if elsewhere, err := net.Dial("tcp", net.JoinHostPort("127.0.0.9", port)); err == nil { // it is bound to the address of the control connection
+		_ = elsewhere.Close()
+		t.Error("the data port is open on another address")
+	}
 	if n := listening(t) - before; n != 1 {
 		t.Errorf("%d ports are open", n)
 	}
@@ -128,7 +133,7 @@ func TestPassivePortsAreClosedInEveryCase(t *testing.T) {
 		t.Errorf("%d ports are open after QUIT", n)
 	}
 	c = r.login()
-	at := c.passive()
+	at = c.passive()
 	_ = c.tcp.Close()
 	for deadline := time.Now().Add(patience); ; {
 		conn, err := net.Dial("tcp", at)

@@ -13,11 +13,10 @@ type Quota struct {
 
 // share is what one upload has taken of a quota. A nil share has no bound.
 type share struct {
-	of       *user.Account
-	meter    *user.Meter
-	bytes    int64
-	replaced int64 // -1: none
-	done     bool
+	of    *user.Account
+	meter *user.Meter
+	bytes int64
+	done  bool
 }
 
 // begin takes one file of the quota.
@@ -32,7 +31,7 @@ func (q *Quota) begin() (*share, error) {
 	if !m.Take(q.Account, 0, 1) {
 		return nil, &Refusal{Reason: tallyman.Quota, Text: "the quota of files of " + q.Account.Name + " is used up"}
 	}
-	return &share{of: q.Account, meter: m, replaced: -1}, nil
+	return &share{of: q.Account, meter: m}, nil
 }
 
 // gone says that a file was removed.
@@ -41,13 +40,7 @@ func (q *Quota) gone(size int64) {
 		return
 	}
 	if m, err := q.Meter(); err == nil {
-		m.Settle(0, max(size, 0), 1)
-	}
-}
-
-func (s *share) replaces(size int64) {
-	if s != nil {
-		s.replaced = size
+		m.Settle(0, size, 1)
 	}
 }
 
@@ -72,14 +65,14 @@ func (s *share) giveBack() {
 	s.meter.Give(s.bytes, 1)
 }
 
-// settle is for an upload that stands there; kept says that what it replaced does too.
-func (s *share) settle(kept bool) {
+// settle is for an upload that stands there; gone is the size of the file that went for it, -1 if none did.
+func (s *share) settle(gone int64) {
 	if s == nil || s.done {
 		return
 	}
 	s.done = true
-	if s.replaced >= 0 && !kept {
-		s.meter.Settle(s.bytes, s.replaced, 1)
+	if gone >= 0 {
+		s.meter.Settle(s.bytes, gone, 1)
 		return
 	}
 	s.meter.Settle(s.bytes, 0, 0)

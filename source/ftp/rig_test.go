@@ -124,13 +124,15 @@ func (p people) Login(_ context.Context, user, password string, _ netip.Addr, _ 
 
 // rig is a server on loopback with a folder.
 type rig struct {
-	t    testing.TB
-	root string
-	rec  *memory
-	addr string
-	tls  string // implicit
-	stop context.CancelFunc
-	shut atomic.Bool // nobody may connect
+	t     testing.TB
+	root  string
+	rec   *memory
+	addr  string
+	tls   string // implicit
+	stop  context.CancelFunc
+	shut  atomic.Bool // nobody may connect
+	book  *user.Book  // of withAccounts, and its file
+	users string
 	*Server
 }
 

@@ -43,6 +43,11 @@ const secretHash = `"$2a$04$NigW76yVvoEN17Y1TkkvVOxhVRiqne9jm0RaLD1eKjEa7fDgGFG1
 // withAccounts serves accounts of a file.
 func withAccounts(t *testing.T, text string) *rig {
 	t.Helper()
+	return withAccountsAnd(t, text, nil)
+}
+
+func withAccountsAnd(t *testing.T, text string, change func(*Config)) *rig {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "users.yaml")
 	if err := os.WriteFile(file, []byte(strings.ReplaceAll(text, "HASH", secretHash)), 0o600); err != nil {
 		t.Fatal(err)
@@ -51,7 +56,9 @@ func withAccounts(t *testing.T, text string) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return serveTo(t, nil, func(t *tree.Tree) Accounts { return &book{b, t} })
+	r := serveTo(t, change, func(t *tree.Tree) Accounts { return &book{b, t} })
+	r.book, r.users = b, file
+	return r
 }
 
 func TestAnAccountMayDoWhatItsPathsSay(t *testing.T) {

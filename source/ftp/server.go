@@ -16,6 +16,7 @@ import (
 	"tallyman"
 	"tallyman/source/ftp/data"
 	"tallyman/source/ftp/record"
+	"tallyman/user"
 )
 
 // Server is an FTP server; a [tallyman.Source].
@@ -151,7 +152,14 @@ func (s *Server) Run(ctx context.Context, to tallyman.Recorder) error {
 	<-ctx.Done()
 	s.Close()
 	accepting.Wait()
-	timer := time.AfterFunc(s.cfg.Drain, func() { close(kick) })
+	timer := time.AfterFunc(s.cfg.Drain, func() {
+		close(kick)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for v := range s.sessions { // a client that does not read holds nobody up
+			_ = v.control.tcp.SetWriteDeadline(time.Now().Add(lingers))
+		}
+	})
 	defer timer.Stop()
 	serving.Wait()
 	return nil
@@ -213,20 +221,24 @@ func (s *Server) admit(client netip.Addr, v *session) (tallyman.Reason, string) 
 	switch {
 	case len(s.sessions) >= s.cfg.Sessions:
 		return tallyman.RateLimited, fmt.Sprintf("%d sessions run already", len(s.sessions))
-	case s.from[client] >= s.cfg.PerAddress:
+	case s.from[place(client)] >= s.cfg.PerAddress:
 		return tallyman.RateLimited, fmt.Sprintf("%s has %d sessions already", client, s.from[client])
 	}
 	s.sessions[v] = struct{}{}
-	s.from[client]++
+	s.from[place(client)]++
 	return "", ""
 }
+
+// place is what counts as one address: a network of IPv6 belongs to one who has 2^64 addresses.
+func place(client netip.Addr) netip.Addr { return user.Source(client) }
 
 func (s *Server) leave(client netip.Addr, v *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.sessions, v)
-	if s.from[client]--; s.from[client] == 0 {
-		delete(s.from, client)
+	at := place(client)
+	if s.from[at]--; s.from[at] == 0 {
+		delete(s.from, at)
 	}
 }
 
@@ -243,7 +255,7 @@ type turning struct {
 
 // turn turns a client away, with one reply in the clear.
 func (s *Server) turn(v *session, reason tallyman.Reason, why string, now time.Time) {
-	client := turning{v.rec.Client.Addr(), reason}
+	client := turning{place(v.rec.Client.Addr()), reason}
 	s.mu.Lock()
 	last, known := s.turned[client]
 	fresh := !known || now.Sub(last) > turnedEvery

@@ -95,10 +95,16 @@ func (v *session) run(ctx context.Context) {
 	}
 	v.release()
 	v.unlisten()
+	v.logout()
+	v.control.close()
+}
+
+// logout gives the place of the login back.
+func (v *session) logout() {
 	if v.account.Close != nil {
 		v.account.Close()
 	}
-	v.control.close()
+	v.account = Account{}
 }
 
 // hear passes on what came on the control connection, and then lets more come.
@@ -169,11 +175,11 @@ func (v *session) perform(ctx context.Context, a engine.Action) {
 			v.halt()
 		}
 	case engine.Store:
-		v.store(a)
+		v.store(ctx, a)
 	case engine.Drop:
 		v.drop()
 	case engine.Do:
-		v.m.Did(time.Now(), v.work(a))
+		v.names(ctx, a)
 	case engine.Look:
 		v.m.State(now, v.state())
 	case engine.Release:
@@ -223,11 +229,21 @@ func (v *session) refuse(reason tallyman.Reason, why string) {
 }
 
 func (v *session) secure(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-v.kick:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	if err := v.control.secure(ctx, v.tls, v.server.cfg.LoginWithin); err != nil {
 		v.m.Lost(time.Now(), true, engine.State{})
 		return
 	}
 	v.rec.Secure = true
+	v.logout()
 	v.m.Secured(time.Now())
 }
 
@@ -250,6 +266,28 @@ func (v *session) login(ctx context.Context, a engine.Login) {
 			}
 			v.account = account
 			v.m.LoggedIn(time.Now(), account.Name, nil)
+		}
+	}()
+}
+
+// names does what concerns names: at once, but for a digest, which may take minutes and is made beside.
+func (v *session) names(ctx context.Context, a engine.Do) {
+	if a.Verb != "HASH" && a.Verb != "XSHA256" {
+		v.m.Did(time.Now(), v.work(a))
+		return
+	}
+	files := v.account.Files
+	out := engine.Answer{Path: files.Path(a.Name)}
+	ctx, v.halt = context.WithCancel(ctx)
+	go func() {
+		var err error
+		if out.Info.Size, out.Sum, err = sum(ctx, files, a.Name); err != nil {
+			out.Err = refusalOf(err)
+		}
+		v.results <- func() {
+			v.halt()
+			v.halt = nil
+			v.m.Did(time.Now(), out)
 		}
 	}()
 }
@@ -324,12 +362,17 @@ func (v *session) move(ctx context.Context, a engine.Move) {
 	}()
 }
 
-func (v *session) store(a engine.Store) {
+func (v *session) store(ctx context.Context, a engine.Store) {
 	u, t, rec := v.upload, *a.T, v.rec
 	v.upload = nil
+	ctx, v.halt = context.WithCancel(ctx)
 	go func() {
-		s := store(v.to, &rec, v.control, u, t)
-		v.results <- func() { v.m.Stored(time.Now(), s) }
+		s := store(ctx, v.to, &rec, v.control, u, t)
+		v.results <- func() {
+			v.halt()
+			v.halt = nil
+			v.m.Stored(time.Now(), s)
+		}
 	}()
 }
 

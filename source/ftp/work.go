@@ -1,6 +1,7 @@
 package ftp
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
@@ -92,7 +93,7 @@ func (v *session) listed(o engine.Open, now time.Time) ([]byte, error) {
 		prefix = prefix[:max(len(prefix)-len(at.Name)-1, 0)]
 	}
 	for i := range all {
-		if !listing.Listed(all[i].Name) {
+		if !listing.Listed(all[i].Name) || prefix != "" && !listing.Listed(prefix) {
 			continue
 		}
 		switch o.Form {
@@ -125,8 +126,6 @@ func (v *session) work(d engine.Do) engine.Answer {
 		}
 	case "MLST", "RNFR":
 		a.Info, err = files.Stat(d.Name)
-	case "HASH", "XSHA256":
-		a.Info.Size, a.Sum, err = sum(files, d.Name)
 	case "STAT":
 		a.List, err = v.status(d.Name)
 	case "MKD":
@@ -170,8 +169,22 @@ func (v *session) status(name tallyman.Name) ([]string, error) {
 	return out, nil
 }
 
-// sum digests a file for HASH.
-func sum(files Files, name tallyman.Name) (size int64, hexadecimal string, err error) {
+// whileWanted reads until ctx ends.
+type whileWanted struct {
+	context.Context
+	io.Reader
+}
+
+// Read implements io.Reader.
+func (w whileWanted) Read(p []byte) (int, error) {
+	if err := w.Err(); err != nil {
+		return 0, err
+	}
+	return w.Reader.Read(p)
+}
+
+// sum digests a file for HASH, until ctx ends.
+func sum(ctx context.Context, files Files, name tallyman.Name) (size int64, hexadecimal string, err error) {
 	f, err := files.Open(name)
 	if err != nil {
 		return 0, "", err
@@ -181,7 +194,7 @@ func sum(files Files, name tallyman.Name) (size int64, hexadecimal string, err e
 		return f.Size(), string(known)[len("sha256:"):], nil
 	}
 	h := sha256.New()
-	if _, err := io.Copy(h, io.NewSectionReader(f, 0, f.Size())); err != nil {
+	if _, err := io.Copy(h, whileWanted{ctx, io.NewSectionReader(f, 0, f.Size())}); err != nil {
 		return 0, "", err
 	}
 	whole := digest(h)

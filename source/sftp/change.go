@@ -74,7 +74,7 @@ func (s *session) do(q *packet.Request, op tallyman.Op, from, to tallyman.Name, 
 		if err := s.mayChange(to, user.Create); err != nil {
 			return err
 		}
-		return t.Link(from, to)
+		return s.link(from, to)
 	default:
 		return s.rename(q, from, to, more)
 	}
@@ -85,31 +85,48 @@ func (s *session) mayChange(n tallyman.Name, right user.Right) error {
 	if err := s.may(n.Path(), right); err != nil {
 		return err
 	}
-	real, err := s.c.root.Tree.RealFolder(n)
-	if err != nil {
-		return nil //nolint:nilerr // what cannot be reached is refused by whoever does it
-	}
-	if real == "." {
-		return s.may(n.Base(), right)
-	}
-	return s.may(real+"/"+n.Base(), right)
+	return s.may(s.c.root.Tree.RealName(n), right)
 }
 
 func (s *session) remove(n tallyman.Name) error {
-	size := int64(-1)
-	if info, err := s.c.root.Tree.Stat(n); err == nil {
-		size = info.Size
+	gone, err := s.c.root.Tree.Remove(n)
+	if m, bad := s.meter(); err == nil && bad == nil && m != nil && gone >= 0 {
+		m.Settle(0, gone, 1)
 	}
-	if err := s.c.root.Tree.Remove(n); err != nil {
+	return err
+}
+
+// meter is that of the quota of the account, nil where it has none.
+func (s *session) meter() (*user.Meter, error) {
+	a, t := s.c.login.Account, s.c.root.Tree
+	if a.QuotaBytes == 0 && a.QuotaFiles == 0 {
+		return nil, nil //nolint:nilnil // there is nothing to be measured
+	}
+	return s.c.login.Meter(t.Path(), func() (int64, int64, error) { return t.Usage(s.c.ctx) })
+}
+
+// link counts a second name as a second file, as the measuring of a quota does: otherwise it would stay when the first is removed, and cost nothing.
+func (s *session) link(from, to tallyman.Name) error {
+	t := s.c.root.Tree
+	m, err := s.meter()
+	if m == nil || err != nil {
+		if err != nil {
+			return err
+		}
+		return t.Link(from, to)
+	}
+	info, err := t.Stat(from)
+	if err != nil {
 		return err
 	}
-	a := s.c.login.Account
-	if a.QuotaBytes > 0 || a.QuotaFiles > 0 {
-		t := s.c.root.Tree
-		if m, err := s.c.login.Meter(t.Path(), func() (int64, int64, error) { return t.Usage(s.c.ctx) }); err == nil {
-			m.Settle(0, max(size, 0), 1)
-		}
+	if !m.Take(s.c.login.Account, info.Size, 1) {
+		return refuse(tallyman.Quota, "the quota of %s is used up", s.c.login.Name)
 	}
+	if err := t.Link(from, to); err != nil {
+		m.Give(info.Size, 1)
+		return err
+	}
+	m.Settle(info.Size, 0, 0)
 	return nil
 }
 
@@ -126,8 +143,11 @@ func (s *session) rename(q *packet.Request, from, to tallyman.Name, more map[str
 		return err
 	}
 	// A folder takes what is in it to another place, where the patterns below its former name mean nothing any more.
-	if a := s.c.login.Account; a.RulesBelow(from.Path()) || a.RulesBelow(to.Path()) {
-		return refuse(tallyman.Policy, "%s has other permissions below /%s or /%s: that folder is not renamed", a.Name, tallyman.Escape(from.Path()), tallyman.Escape(to.Path()))
+	for _, n := range []tallyman.Name{from, to} {
+		a, real := s.c.login.Account, s.c.root.Tree.RealName(n)
+		if a.RulesBelow(n.Path()) || a.RulesBelow(real) {
+			return refuse(tallyman.Policy, "%s has other permissions below /%s: no folder is renamed from or to there", a.Name, tallyman.Escape(real))
+		}
 	}
 	kept, err := s.c.root.Tree.Replace(from, to, mode)
 	if kept != "" {

@@ -132,6 +132,27 @@ func TestOnlyModernAlgorithmsAreSpoken(t *testing.T) {
 	f(fast, true, func(c *ssh.Config) { c.Ciphers = []string{ssh.CipherAES256GCM} })
 }
 
+// The server offers the strict key exchange that a packet slipped in before the first key ends (CVE-2023-48795, OpenSSH PROTOCOL, section 1.10).
+func TestKeyExchangeIsStrict(t *testing.T) {
+	r := serve(t, "", nil)
+	c, err := net.Dial("tcp", r.srv.Addrs()[0].String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := io.WriteString(c, "SSH-2.0-test\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	said := make([]byte, 0, 4096)
+	for !strings.Contains(string(said), "kex-strict-s-v00@openssh.com") {
+		n, err := c.Read(said[len(said):cap(said)])
+		if said = said[:len(said)+n]; err != nil || n == 0 {
+			t.Fatalf("%v after %q", err, said)
+		}
+	}
+}
+
 func TestThereIsNoShellNoCommandAndNoForwarding(t *testing.T) {
 	r := serve(t, "", nil)
 	c := r.dial()

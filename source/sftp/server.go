@@ -14,6 +14,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"tallyman"
+	"tallyman/user"
 )
 
 // Server is an SFTP server; a [tallyman.Source].
@@ -138,11 +139,11 @@ func (s *Server) take(nc net.Conn, to tallyman.Recorder, all *sync.WaitGroup) {
 		why = fmt.Sprintf("%d connections are open, and no more are taken", len(s.open))
 	case s.waits >= s.cfg.Waiting:
 		why = fmt.Sprintf("%d connections are not logged in yet, and no more are taken", s.waits)
-	case s.waiting[c.peer.Addr()] >= s.cfg.WaitingEach:
+	case s.waiting[user.Source(c.peer.Addr())] >= s.cfg.WaitingEach:
 		why = fmt.Sprintf("%d connections of this address are not logged in yet, and no more are taken", s.cfg.WaitingEach)
 	default:
 		s.open[c] = struct{}{}
-		s.waiting[c.peer.Addr()]++
+		s.waiting[user.Source(c.peer.Addr())]++
 		s.waits++
 	}
 	s.mu.Unlock()
@@ -170,8 +171,9 @@ func (s *Server) entered(c *connection) {
 	}
 	c.in = true
 	s.waits--
-	if s.waiting[c.peer.Addr()]--; s.waiting[c.peer.Addr()] == 0 {
-		delete(s.waiting, c.peer.Addr())
+	at := user.Source(c.peer.Addr())
+	if s.waiting[at]--; s.waiting[at] == 0 {
+		delete(s.waiting, at)
 	}
 }
 

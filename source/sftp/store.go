@@ -247,8 +247,8 @@ func (u *upload) settle(stored tree.Stored) {
 		return
 	}
 	gone, files := int64(0), int64(0)
-	if stored.Kept == "" && u.replaces >= 0 {
-		gone, files = u.replaces, 1
+	if stored.Gone >= 0 {
+		gone, files = stored.Gone, 1
 	}
 	u.meter.Settle(u.taken, gone, files)
 	u.meter = nil

@@ -343,6 +343,18 @@ func TestLimitsOfSizeAndQuotaHold(t *testing.T) {
 	h = c.open("g", fresh)
 	c.write(h, 0, strings.Repeat("y", 60))
 	c.closes(h, packet.OK)
+	// A second name counts, because it stays when the first one goes; a link that is removed gives nothing back.
+	c.says(packet.Request{Type: packet.Extended, Extension: packet.Hardlink, Path: "old", Target: "again"}, packet.Failure)
+	if err := os.Symlink("g", filepath.Join(r.root, "link")); err != nil {
+		t.Fatal(err)
+	}
+	c.says(packet.Request{Type: packet.Remove, Path: "link"}, packet.OK)
+	h = c.open("h", fresh)
+	c.says(packet.Request{Type: packet.Write, Handle: h, Data: []byte("x")}, packet.Failure)
+	c.closes(h, packet.Failure)
+	if r.left() != "g old" {
+		t.Errorf("left %s", r.left())
+	}
 }
 
 func TestManyReadsAtOnceComeInOrder(t *testing.T) {

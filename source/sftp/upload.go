@@ -34,12 +34,11 @@ type upload struct {
 	meter    *user.Meter
 	taken    int64 // bytes taken of the quota
 	fresh    int64 // files taken of it
-	replaces int64 // size of the file that is replaced, -1 = none
 }
 
 // openUpload begins an upload.
 func (s *session) openUpload(q *packet.Request) {
-	u := &upload{story: s.c.newStory(tallyman.OpPut, q.Path), s: s, replaces: -1, sum: sha256.New()}
+	u := &upload{story: s.c.newStory(tallyman.OpPut, q.Path), s: s, sum: sha256.New()}
 	u.readable, u.appends = q.Flags&packet.FlagRead != 0, q.Flags&packet.FlagAppend != 0
 	if err := u.begin(q); err != nil {
 		if u.meter != nil {
@@ -70,9 +69,6 @@ func (u *upload) begin(q *packet.Request) error {
 	u.at = n
 	old, err := s.c.root.Tree.Stat(n)
 	there := err == nil && !old.Dir
-	if there {
-		u.replaces = old.Size
-	}
 	if err := u.allowed(q, there); err != nil {
 		return err
 	}
@@ -124,12 +120,8 @@ func (u *upload) allowed(q *packet.Request, there bool) error {
 // takeQuota takes a new file of the quota, if the account has one.
 func (u *upload) takeQuota() error {
 	a := u.s.c.login.Account
-	if a.QuotaBytes == 0 && a.QuotaFiles == 0 {
-		return nil
-	}
-	t := u.s.c.root.Tree
-	m, err := u.s.c.login.Meter(t.Path(), func() (int64, int64, error) { return t.Usage(u.s.c.ctx) })
-	if err != nil {
+	m, err := u.s.meter()
+	if m == nil || err != nil {
 		return err
 	}
 	if !m.Take(a, 0, 1) {

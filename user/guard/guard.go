@@ -57,7 +57,7 @@ func New() *Guard { return &Guard{order: list.New(), at: map[netip.Addr]*list.El
 func (g *Guard) Turn(from netip.Addr, now time.Time) (wait time.Duration, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	e := g.at[network(from)]
+	e := g.at[Network(from)]
 	if e == nil {
 		return 0, true
 	}
@@ -84,7 +84,7 @@ func (g *Guard) Turn(from netip.Addr, now time.Time) (wait time.Duration, ok boo
 func (g *Guard) Banned(from netip.Addr, now time.Time) time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if e := g.at[network(from)]; e != nil {
+	if e := g.at[Network(from)]; e != nil {
 		return max(0, e.Value.(*source).until.Sub(now))
 	}
 	return 0
@@ -94,7 +94,7 @@ func (g *Guard) Banned(from netip.Addr, now time.Time) time.Duration {
 func (g *Guard) Failed(from netip.Addr, name string, now time.Time) time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s := g.source(network(from))
+	s := g.source(Network(from))
 	s.forget(now)
 	s.failures = append(s.failures, failure{now, name})
 	if len(s.failures) < banAt || now.Before(s.until) {
@@ -114,7 +114,7 @@ func (g *Guard) Failed(from netip.Addr, name string, now time.Time) time.Duratio
 func (g *Guard) Succeeded(from netip.Addr, name string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if e := g.at[network(from)]; e != nil {
+	if e := g.at[Network(from)]; e != nil {
 		s := e.Value.(*source)
 		s.failures = slices.DeleteFunc(s.failures, func(f failure) bool { return f.name == name })
 	}
@@ -147,8 +147,8 @@ func (g *Guard) source(from netip.Addr) *source {
 	return s
 }
 
-// network is the address that counts for a client.
-func network(client netip.Addr) netip.Addr {
+// Network is the address that counts for a client: of IPv6 that of its /64.
+func Network(client netip.Addr) netip.Addr {
 	ip := client.Unmap().WithZone("")
 	if ip.Is6() {
 		if p, err := ip.Prefix(64); err == nil {

@@ -19,7 +19,13 @@ type Conn struct {
 	raw     *ear
 	tls     *tls.Conn
 	halted  atomic.Bool
+	since   time.Time // when the bytes in got began to be counted, without the time that our side took
+	left    time.Time // when Read returned
+	got     int
 }
+
+// leastIn is how many bytes must come in each stall: who sends one byte now and then holds a connection, and its file, for nothing.
+const leastIn = 1 << 10
 
 // ear hears whether the stream under TLS ended.
 type ear struct {
@@ -62,15 +68,24 @@ func (c *Conn) Version() string {
 	return tls.VersionName(c.tls.ConnectionState().Version)
 }
 
-// Read implements io.Reader. Under TLS it returns io.EOF both after a close_notify and after a bare FIN between two records: Notified tells them apart.
+// Read implements io.Reader. It fails with os.ErrDeadlineExceeded when less than leastIn bytes came in the time of a stall. Under TLS it returns io.EOF both after a close_notify and after a bare FIN between two records: Notified tells them apart.
 func (c *Conn) Read(p []byte) (int, error) {
-	if err := c.TCP.SetReadDeadline(time.Now().Add(c.stall)); err != nil {
+	now := time.Now()
+	if c.got >= leastIn || c.since.IsZero() {
+		c.since, c.got = now, 0
+	} else {
+		c.since = c.since.Add(now.Sub(c.left))
+	}
+	if err := c.TCP.SetReadDeadline(c.since.Add(c.stall)); err != nil {
 		return 0, err
 	}
 	if c.halted.Load() {
 		return 0, net.ErrClosed
 	}
-	return c.through.Read(p)
+	n, err := c.through.Read(p)
+	c.got += n
+	c.left = time.Now()
+	return n, err
 }
 
 // Notified reports, after io.EOF, whether the peer said close_notify: TLS said that it is the end, and the stream below had not ended (crypto/tls,

@@ -58,7 +58,8 @@ const ToEnd int64 = -1
 // Move moves what was opened over the data connection; Moved answers it.
 type Move struct{ Private bool }
 
-// Halt ends the running Move, which Moved answers, or the Login, which LoggedIn answers.
+// Halt ends the running Move, which Moved answers, or the Login, which LoggedIn answers, or the digest of a Do, which Did answers, or the Store, which Stored
+// answers: with Gone if the file did not have its name yet.
 type Halt struct{}
 
 // Store stores the upload for good: synced, recorded, renamed; Stored answers it. The evidence of T is to be on stable storage before.
@@ -67,7 +68,7 @@ type Store struct{ T *Transfer }
 // Drop lets what was opened go, an upload without a trace.
 type Drop struct{}
 
-// Do is work on names; Did answers it.
+// Do is work on names; Did answers it, of HASH and XSHA256 perhaps much later.
 type Do struct {
 	Verb     string
 	Name, To tallyman.Name
@@ -215,7 +216,7 @@ type Ending struct {
 	Alive     bool // the control connection was alive when the data connection had ended
 }
 
-// Stored says what Store did. Gone is set when the control connection had ended before the file got its name: then there is no file.
+// Stored says what Store did. Gone is set when the control connection had ended, or Halt came, before the file got its name: then there is no file.
 type Stored struct {
 	Size   int64
 	Digest tallyman.Digest

@@ -103,6 +103,9 @@ func (m *Machine) doPort(c command.Command) {
 		return
 	}
 	at = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
+	if own := m.cfg.Client.Addr().Unmap(); at.Addr() == own.WithZone("") {
+		at = netip.AddrPortFrom(own, at.Port()) // EPRT knows no zone; who is on this link is on this link
+	}
 	if at.Addr() != m.cfg.Client.Addr().Unmap() || at.Port() < firstFreePort {
 		m.do(Event{Kind: tallyman.KindCommandRefused, Reason: tallyman.Bounce, User: m.user, Third: at, Text: fmt.Sprintf("%s names %s, the client is %s", c.Verb, at, m.cfg.Client.Addr().Unmap())})
 		m.reply(501, "Data goes to your own address only, to a port from "+strconv.Itoa(firstFreePort)+" on")

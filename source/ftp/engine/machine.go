@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"time"
 
 	"tallyman"
@@ -200,12 +201,17 @@ func (m *Machine) malformed(err error) {
 	}
 }
 
-// Secured says that TLS began on the control connection.
+// Secured says that TLS began on the control connection. Whoever was logged in is not any more (RFC 4217, 4).
 func (m *Machine) Secured(now time.Time) {
 	m.now = now
 	m.secure, m.sized, m.private = true, false, false
 	m.user, m.asking, m.loggedIn = "", "", false
-	m.waiting = nil
+	m.waiting, m.loginBy = nil, now.Add(m.cfg.LoginWithin)
+	m.dir, m.from, m.offset, m.announced, m.extended = command.Root, tallyman.Name{}, 0, -1, false
+	if m.passive {
+		m.do(Unlisten{})
+	}
+	m.passive, m.active = false, false
 }
 
 // Lost says that the control connection ended: by a reset, or by an orderly end.
@@ -220,18 +226,16 @@ func (m *Machine) Lost(now time.Time, reset bool, s State) {
 	m.part()
 }
 
-// halt ends the running transfer, unless it is being stored, and a login that waits.
+// halt ends the running transfer, a login that waits and a digest that is made. An upload that is being stored is not stored, if it does not have its name yet.
 func (m *Machine) halt(why tallyman.Reason) {
-	if m.doing.Verb == "PASS" {
+	if slices.Contains([]string{"PASS", "HASH", "XSHA256"}, m.doing.Verb) {
 		m.do(Halt{})
 	}
 	if m.x == nil || m.x.why != "" {
 		return
 	}
 	m.x.why = why
-	if !m.x.storing {
-		m.do(Halt{})
-	}
+	m.do(Halt{})
 }
 
 // Stop ends the session when the transfer that runs has ended.

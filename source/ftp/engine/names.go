@@ -155,6 +155,7 @@ func (m *Machine) Did(now time.Time, a Answer) {
 		}
 		m.reply(code, public(a.Err.Reason))
 		m.goOn()
+		m.rest()
 		return
 	}
 	path, name, _ := command.Resolve(m.dir, c.Arg)
@@ -189,4 +190,5 @@ func (m *Machine) Did(now time.Time, a Answer) {
 		m.reply(200, "OK")
 	}
 	m.goOn()
+	m.rest()
 }

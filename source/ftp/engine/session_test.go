@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -68,6 +69,39 @@ func TestSilenceEndsTheSession(t *testing.T) {
 	p.did("200")
 	p.pass(2 * time.Second)
 	p.did("421, Hangup")
+	// The clock of the commands stands still while data moves, and begins anew behind it.
+	p = login(t, nil)
+	p.says("EPSV", "STOR f")
+	p.pass(time.Hour)
+	p.moved(Ending{Bytes: 5})
+	p.stored(Stored{Size: 5})
+	p.pass(299 * time.Second)
+	if p.over {
+		t.Error("a long transfer counts as silence")
+	}
+	p.pass(2 * time.Second)
+	if !p.over {
+		t.Error("silence behind a transfer is not ended")
+	}
+}
+
+func TestASessionThatBeginsTLSBeginsAnew(t *testing.T) {
+	p := login(t, nil)
+	p.pass(time.Minute)
+	p.says("CWD d", "EPSV", "AUTH TLS")
+	p.m.Secured(p.now)
+	p.drain()
+	p.log = nil
+	p.says("PWD", "STOR f")
+	p.did("530, 530")
+	p.pass(20 * time.Second)
+	p.says("USER u", "PASS p", "PWD", "RETR f")
+	if !strings.Contains(p.last, "EPSV or PASV first") {
+		t.Error(p.last)
+	}
+	if p.did("331, Login, Event login , 230, 257, 425, Refuse bad-request"); p.over {
+		t.Error("it is hung up")
+	}
 }
 
 func TestTLSIsOfferedRequiredOrOff(t *testing.T) {
@@ -135,6 +169,9 @@ func TestDataGoesToTheClientAlone(t *testing.T) {
 	f("EPRT |3|x|4097|", "522")
 	f("PORT 10,0,0,7,16,256", "501")
 	f("PORT x", "501")
+	link := login(t, func(c *Config) { c.Active, c.Client = true, netip.MustParseAddrPort("[fe80::7%eth0]:4000") })
+	link.says("EPRT |2|fe80::7|4097|")
+	link.did("Aim, 200")
 	f("EPSV ALL", "200")
 	f("PORT 10,0,0,7,16,1", "501")
 	f("PASV", "501")

@@ -116,7 +116,11 @@ func (m *Machine) Opened(now time.Time, o Opened) {
 	m.now = now
 	x := m.x
 	if o.Err != nil {
-		m.refused(code(o.Err.Reason, x.Op), o.Err)
+		c := code(o.Err.Reason, x.Op)
+		if o.Err.Reason == tallyman.BadRequest && x.Offset > 0 {
+			c = 554 // the parameter of REST (RFC 3659, 5.4)
+		}
+		m.refused(c, o.Err)
 		return
 	}
 	x.Path, x.Handle, x.Size = o.Path, o.Handle, o.Size
@@ -227,7 +231,11 @@ func (m *Machine) Stored(now time.Time, s Stored) {
 		m.failed(s.Err.Reason, transferCode(s.Err.Reason), s.Err.Text)
 		return
 	}
-	if s.Gone {
+	switch {
+	case s.Gone && x.why != "" && x.why != tallyman.ControlLost:
+		m.failed(x.why, 426, "")
+		return
+	case s.Gone:
 		m.failed(tallyman.ControlLost, 426, "the control connection had ended before the file was stored: it is not")
 		return
 	}

@@ -61,7 +61,7 @@ func TestAKilledClientIsControlLost(t *testing.T) {
 		p.m.Lost(p.now, true, gone)
 		p.drain()
 		p.stored(Stored{Size: 5})
-	}, "Store, Finish control-lost, Hangup")
+	}, "Store, Halt, Finish control-lost, Hangup")
 	f("by a reset that answers the reply", func(p *play) {
 		p.moved(Ending{Bytes: 5})
 		p.stored(Stored{Size: 5})
@@ -187,14 +187,20 @@ func TestAborBreaksOffAndIsAnswered(t *testing.T) {
 	p.moved(Ending{Bytes: 10})
 	p.says("NOOP")
 	p.did("Drop, 226, 226, Finish reply-acknowledged, 200")
-	// While it is stored it is too late.
+	// While it is stored it counts until the file has its name.
+	p.says("EPSV", "STOR f")
+	p.moved(Ending{Bytes: 5})
+	p.log = nil
+	p.says("ABOR")
+	p.stored(Stored{Gone: true})
+	p.did("Halt, 426, 226, Finish client-abort")
 	p.says("EPSV", "STOR f")
 	p.moved(Ending{Bytes: 5})
 	p.log = nil
 	p.says("ABOR")
 	p.stored(Stored{Size: 5})
 	p.says("NOOP")
-	p.did("226, 226, Finish reply-acknowledged, 200")
+	p.did("Halt, 226, 226, Finish reply-acknowledged, 200")
 }
 
 func TestCommandsBehindATransferWaitForIt(t *testing.T) {
