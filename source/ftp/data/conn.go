@@ -9,6 +9,8 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Conn is a data connection with a deadline for each step. One goroutine reads or writes it; Halt may be called by others.
@@ -86,6 +88,29 @@ func (c *Conn) Write(p []byte) (int, error) {
 		return 0, net.ErrClosed
 	}
 	return c.through.Write(p)
+}
+
+// Send has a file written without a copy in this process: send hands bytes to the socket, and returns EAGAIN when it takes none. It is for connections without
+// TLS, and returns how many bytes went.
+func (c *Conn) Send(send func(socket int) (int, error)) (n int, err error) {
+	if err := c.TCP.SetWriteDeadline(time.Now().Add(c.stall)); err != nil {
+		return 0, err
+	}
+	if c.halted.Load() {
+		return 0, net.ErrClosed
+	}
+	raw, err := c.TCP.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	gone := raw.Write(func(fd uintptr) bool {
+		n, err = send(int(fd))
+		return !errors.Is(err, unix.EAGAIN)
+	})
+	if gone != nil {
+		return 0, gone
+	}
+	return n, err
 }
 
 // End says that no more is to come: close_notify under TLS, then FIN.
