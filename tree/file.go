@@ -158,6 +158,33 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	}
 }
 
+// Send hands at most n bytes from off on to a socket, without a copy in this process (sendfile(2)). It sends what the socket takes at once; the error is
+// unix.EAGAIN when that is nothing. Like ReadAt it does not go beyond the size at open, and a file that became shorter is io.ErrUnexpectedEOF.
+func (f *File) Send(socket int, off int64, n int) (int, error) {
+	if off < 0 || off >= f.id.Size {
+		return 0, io.EOF
+	}
+	if err := f.tree.cfg.Step.Do("read", f.rel); err != nil {
+		return 0, err
+	}
+	fd := f.fd.Load()
+	if fd < 0 {
+		return 0, os.ErrClosed
+	}
+	for {
+		m, err := unix.Sendfile(socket, int(fd), &off, int(min(int64(n), f.id.Size-off)))
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return 0, err // of the disk or of the socket: sendfile does not tell
+		case m == 0:
+			return 0, io.ErrUnexpectedEOF
+		default:
+			return m, nil
+		}
+	}
+}
+
 func (f *File) pread(p []byte, off int64) (int, error) {
 	if err := f.tree.cfg.Step.Do("read", f.rel); err != nil {
 		return 0, err

@@ -151,7 +151,7 @@ func (h *house) ftpConfig() (ftp.Config, *pairFile, error) {
 	f := ftp.Defaults()
 	f.Listen, f.Implicit, f.Reuse, f.Active, f.Passive = string(c.Listen), string(c.Implicit), c.TLSReuse, c.PortMode, c.PasvMode
 	f.Ports = data.Range{First: c.PasvPorts.First, Last: c.PasvPorts.Last}
-	f.Idle, f.Stall, f.Drain = time.Duration(c.Idle), time.Duration(c.Stall), time.Duration(h.cfg.Drain)
+	f.Idle, f.Stall, f.Drain, f.Hash = time.Duration(c.Idle), time.Duration(c.Stall), time.Duration(h.cfg.Drain), c.Hash
 	f.TLS = map[string]engine.TLS{"none": engine.None, "explicit": engine.Explicit, "required": engine.Required}[c.TLS]
 	if public, err := netip.ParseAddr(c.PasvAddress); err == nil {
 		private, err := acl.Parse([]string{"private"}, "private")

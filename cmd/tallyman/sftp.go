@@ -138,7 +138,7 @@ func openSFTP(ctx context.Context, h *house) (source, error) {
 	}
 	c := h.cfg.Serve.SFTP
 	cfg := sftp.Defaults()
-	cfg.Listen, cfg.Keys, cfg.Fast, cfg.Idle, cfg.Drain = string(c.Listen), keys, c.Ciphers == "fast", time.Duration(c.Idle), time.Duration(h.cfg.Drain)
+	cfg.Listen, cfg.Keys, cfg.Fast, cfg.Hash, cfg.Idle, cfg.Drain = string(c.Listen), keys, c.Ciphers == "fast", c.Hash, time.Duration(c.Idle), time.Duration(h.cfg.Drain)
 	cfg.Host, cfg.Proc = h.name(), tallyman.Proc{PID: int32(os.Getpid()), Start: bootTicks()}
 	s, err := sftp.Listen(cfg, sftp.Parts{
 		Users: book, Root: r.of,

@@ -73,6 +73,9 @@ type File interface {
 	Path() string
 	// Handle names device and inode.
 	Handle() string
+	// Send hands at most n bytes from off on to a socket, without a copy in this process: what it takes at once. The error is EAGAIN when that is nothing,
+	// and io.ErrUnexpectedEOF when the file became shorter.
+	Send(socket int, off int64, n int) (int, error)
 	// Digest is known when the same content was digested before, else "".
 	Digest() tallyman.Digest
 	// Unchanged looks again: false when the file was written to since it was opened. A digest of the whole content may be kept.

@@ -32,15 +32,17 @@ type Config struct {
 	Connections, Waiting, WaitingEach int
 	// Handles that one session may have open.
 	Handles int
-	Host    string
-	Proc    tallyman.Proc
+	// Hash digests what passes.
+	Hash bool
+	Host string
+	Proc tallyman.Proc
 }
 
 // Defaults is a server on port 2022.
 func Defaults() Config {
 	return Config{
 		Listen: ":2022", Idle: 15 * time.Minute, Stall: time.Minute, LoginWithin: 30 * time.Second, Drain: 30 * time.Second,
-		Connections: 2000, Waiting: 200, WaitingEach: 50, Handles: 256,
+		Connections: 2000, Waiting: 200, WaitingEach: 50, Handles: 256, Hash: true,
 	}
 }
 

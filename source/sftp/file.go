@@ -78,7 +78,7 @@ func (d *download) begin(q *packet.Request) error {
 	id := d.file.Identity()
 	d.path, d.story.file = d.file.Path(), handleName(id)
 	d.size, d.expected = id.Size, id.Size
-	if d.known, _ = s.c.root.Digests.Get(id); d.known == "" {
+	if d.known, _ = s.c.root.Digests.Get(id); d.known == "" && s.c.srv.cfg.Hash {
 		d.sum = sha256.New()
 	}
 	return nil
@@ -211,6 +211,8 @@ func (d *download) digest(whole bool) tallyman.Digest {
 		return ""
 	case d.known != "":
 		return d.known
+	case d.sum == nil:
+		return ""
 	case d.summed == d.size:
 		return digestOf(d.sum)
 	default:

@@ -54,7 +54,7 @@ func cases() []test {
 		{lost, ours, "", false, 0, ""},
 		{failed, ours, "", false, 0, ""},
 	}
-	return []test{
+	return append([]test{
 		lockstep("lockstep-512", 512), lockstep("lockstep-1428", 1428),
 		{
 			name: "window-1428", title: "Read, blocks of 1428, window 64, one client", labels: []string{ours, known, atftpd, hpa + " lockstep"},
@@ -133,7 +133,7 @@ func cases() []test {
 			name: "log-million", title: "Logs of six servers through tallyman replay, ever longer ones", labels: []string{tenth, half, whole}, metrics: []string{rss, took, total, lines},
 			bars: []bar{{rss, half, tenth, false, 1.2, "x"}, {rss, whole, half, false, 1.1, "x"}}, run: (*rig).logMillion,
 		},
-	}
+	}, accountCases()...)
 }
 
 func lockstep(name string, block int) test {

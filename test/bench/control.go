@@ -81,15 +81,15 @@ func (c *control) get(what string, into any) error {
 
 // drain waits until everything recorded is in the ledger. It does nothing for a server
 // that records nothing.
-func (s *server) drain(ctx context.Context) (time.Duration, error) {
-	if s.control == nil {
+func (c *control) drain(ctx context.Context) (time.Duration, error) {
+	if c == nil {
 		return 0, nil
 	}
 	start := time.Now()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		sys, err := s.system()
+		sys, err := c.system()
 		if err != nil || sys.Backlog == 0 {
 			return time.Since(start), err
 		}

@@ -178,7 +178,7 @@ func (r *rig) ftpWatch(ns, root, state string, size int64) (sample, error) {
 
 // ftpLoad lets four clients work at once, and takes away what they stored.
 func (r *rig) ftpLoad(ns, root string, size int64) (result ftpResult, err error) {
-	spec := ftpSpec{Server: "127.0.0.1:" + ftpPort, Size: size, Gets: []string{"down1", "down2"}, Puts: []string{"up/1", "up/2"}}
+	spec := ftpSpec{Server: "127.0.0.1:" + ftpPort, User: "anonymous", Password: "bench@", Size: size, Gets: []string{"down1", "down2"}, Puts: []string{"up/1", "up/2"}}
 	if err := r.child(inNet(ns, r.self, ftpClients), spec, &result); err != nil {
 		return result, err
 	}

@@ -174,7 +174,7 @@ func (r *rig) ftpOnce(ns, root string, c *capture) error {
 		return err
 	}
 	defer p.kill()
-	return r.child(inNet(ns, r.self, ftpClients), ftpSpec{Server: "127.0.0.1:" + ftpPort, Size: c.file, Gets: []string{"down1"}}, new(ftpResult))
+	return r.child(inNet(ns, r.self, ftpClients), ftpSpec{Server: "127.0.0.1:" + ftpPort, User: "anonymous", Password: "bench@", Size: c.file, Gets: []string{"down1"}}, new(ftpResult))
 }
 
 // often repeats what takes too little CPU to be quoted. once returns what it used, and how many bytes of the content it did not see.

@@ -61,7 +61,7 @@ func (r *rig) machine() string {
 	if r.pin != "" {
 		text.WriteString(", server and clients pinned " + r.pin)
 	}
-	for _, p := range []string{hpa, atftpd, dnsmasq, vsftpd, tcpdump, tshark} {
+	for _, p := range []string{hpa, atftpd, dnsmasq, vsftpd, pureftpd, proftpd, openssh, tcpdump, tshark} {
 		text.WriteString(", " + p + " " + r.peers[p].version)
 	}
 	return text.String()

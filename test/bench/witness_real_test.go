@@ -51,10 +51,19 @@ func buildAndRun(m *testing.M) (code int, err error) {
 	return m.Run(), nil
 }
 
+// root is that of the repository. A test may run more than one case.
+var root = func() string {
+	dir, err := filepath.Abs("../..")
+	if err != nil {
+		panic(err)
+	}
+	return dir
+}()
+
 // short runs a case once, for a second or so, and returns the figures by contestant.
 func short(t *testing.T, name string) map[string]sample {
 	t.Helper()
-	t.Chdir("../..")
+	t.Chdir(root)
 	var out, progress strings.Builder
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
