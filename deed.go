@@ -4,7 +4,6 @@ import "strings"
 
 // deeds are the operations without a verdict in words: what was wanted, and what was done.
 var deeds = map[Op]struct{ wish, done string }{
-	OpList:    {"list", "listed"},
 	OpRename:  {"rename", "renamed"},
 	OpDelete:  {"delete", "deleted"},
 	OpMkdir:   {"make the folder", "made the folder"},
@@ -57,14 +56,8 @@ func (t *Transfer) deed() string {
 
 // Because puts the reason into words, as Reason.Because does, and says what it means where no content moves.
 func (t *Transfer) Because() string {
-	if !t.Op.HasVerdict() {
-		switch t.Judgement.Reason {
-		case ClosedWell:
-			return "it was done"
-		case PartialRead:
-			return "the client did not read to the end"
-		default: // it means the same
-		}
+	if !t.Op.HasVerdict() && t.Judgement.Reason == ClosedWell {
+		return "it was done"
 	}
 	return t.Judgement.Reason.Because()
 }

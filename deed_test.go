@@ -32,7 +32,7 @@ func TestWhatMovesNoContentHasAnOutcomeAndNoVerdict(t *testing.T) {
 	f(tallyman.OpRename, tallyman.ClosedWell, "success", "10.0.0.7 renamed “/a” to “/srv/b”.")
 	f(tallyman.OpDelete, tallyman.NotFound, "failure", "10.0.0.7 wanted to delete “/a” and was refused: no such file.")
 	f(tallyman.OpMkdir, tallyman.ServerError, "failure", "10.0.0.7 wanted to make the folder “/a”, and it failed: the server failed.")
-	f(tallyman.OpList, tallyman.PartialRead, "unknown", "10.0.0.7 wanted to list “/a”, but it is not proven that it was done: the client did not read to the end.")
+	f(tallyman.OpLink, tallyman.LogOnly, "unknown", "10.0.0.7 wanted to link “/a”, but it is not proven that it was done: only the server's own log says so.")
 	f(tallyman.OpRmdir, "", "", "10.0.0.7 wants to remove the folder “/a”, and it still runs.")
 }
 

@@ -212,6 +212,11 @@ func (t *Transfer) subject() string {
 			return who + " sent " + file
 		}
 		return who + " wanted to send " + file
+	case OpList:
+		if begun {
+			return who + " listed " + file
+		}
+		return who + " wanted to list " + file
 	default:
 		return who + ": " + t.Op.String() + " " + file
 	}

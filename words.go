@@ -90,10 +90,10 @@ func (o Op) Direction() string {
 	}
 }
 
-// MovesContent reports whether the operation moves the content of a file. A listing moves names.
+// MovesContent reports whether the operation moves content: that of a file or, in a listing, that of a folder.
 func (o Op) MovesContent() bool {
 	switch o {
-	case OpGet, OpPut, OpAppend, OpCopy, OpMove:
+	case OpGet, OpPut, OpAppend, OpList, OpCopy, OpMove:
 		return true
 	default:
 		return false

@@ -122,6 +122,8 @@ type Detectors struct {
 	Bounce Detector `yaml:"bounce"`
 	// Data connections that come from somebody else than the client.
 	DataPeerMismatch Detector `yaml:"data-peer-mismatch"`
+	// Logins over FTP without TLS: everybody on the way can read the password. Once a user and day.
+	PlaintextLogin Detector `yaml:"plaintext-login"`
 }
 
 // Detector is a rule without a threshold.
@@ -272,7 +274,7 @@ func Defaults() Config {
 		Watch: Watch{Servers: "auto", Wire: Wire{"auto"}},
 		Detectors: Detectors{
 			Quiet: Duration(10 * time.Minute), BruteForce: BruteForce{On: true, Over: 5, Within: Duration(10 * time.Minute)},
-			Bounce: Detector{On: true}, DataPeerMismatch: Detector{On: true},
+			Bounce: Detector{On: true}, DataPeerMismatch: Detector{On: true}, PlaintextLogin: Detector{On: true},
 		},
 		Drain: Duration(30 * time.Second),
 	}

@@ -8,7 +8,7 @@ var later = []string{
 	"watch.servers.*", "watch.files", "watch.mounts", "watch.flows", "fleet", "rules", "route", "notify", "forward", "privacy",
 	"detectors.unknown-client", "detectors.critical-file", "detectors.request-rate", "detectors.transfer-failed", "detectors.copy-out", "detectors.mount-new",
 	"detectors.flow-new", "detectors.mass-change", "detectors.integrity-changed", "detectors.sensor-lost", "detectors.evidence-contradiction",
-	"detectors.wake-forged", "detectors.disk-low", "detectors.plaintext-login", "detectors.first-seen", "detectors.off-hours", "detectors.unusual-volume",
+	"detectors.wake-forged", "detectors.disk-low", "detectors.first-seen", "detectors.off-hours", "detectors.unusual-volume",
 	"detectors.expected-missing",
 	"keep.host", "keep.agent_files", "ledger.dsn_file",
 }

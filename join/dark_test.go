@@ -127,7 +127,7 @@ func TestAListingBehindTLSIsOneRecord(t *testing.T) {
 			e.Op = tallyman.NoOp
 		}
 	}
-	equal(t, s.says(t), map[string][]string{"": {"ftps  closed-unproven  3"}}) // it moves no content: neither a verdict nor a content
+	equal(t, s.says(t), map[string][]string{"": {"ftps unproven closed-unproven encrypted 3"}})
 }
 
 func TestALogThatKnowsMoreThanHiddenPacketsIsBelieved(t *testing.T) {

@@ -83,7 +83,7 @@ func (c *cluster) look() face {
 		if f.way == "" {
 			f.way = e.Op.Direction()
 		}
-		f.nameOnly = f.nameOnly || !e.Op.HasVerdict() && e.Op != tallyman.OpList
+		f.nameOnly = f.nameOnly || !e.Op.HasVerdict()
 		if !f.peer.IsValid() || f.peer.Port() == 0 {
 			if e.Peer.IsValid() {
 				f.peer = e.Peer

@@ -22,7 +22,7 @@ func (s *story) named(witness string, kind tallyman.Kind, op tallyman.Op, reason
 func TestWhatMovesNoContentIsGivenNoVerdict(t *testing.T) {
 	f := func(witness string, kind tallyman.Kind, reason tallyman.Reason, outcome string) {
 		t.Helper()
-		for _, op := range []tallyman.Op{tallyman.OpList, tallyman.OpRename, tallyman.OpDelete, tallyman.OpMkdir, tallyman.OpRmdir, tallyman.OpLink} {
+		for _, op := range []tallyman.Op{tallyman.OpRename, tallyman.OpDelete, tallyman.OpMkdir, tallyman.OpRmdir, tallyman.OpLink} {
 			var s story
 			s.named(witness, kind, op, reason)
 			got := records(t, patient(), s.list)
@@ -45,10 +45,10 @@ func TestWhatMovesNoContentIsGivenNoVerdict(t *testing.T) {
 	f("log", tallyman.KindRefusal, tallyman.NotAllowed, "failure")
 }
 
-// A listing that runs is found again after a restart: it is active, as whatever runs.
+// What runs is found again after a restart: it is active, as whatever runs.
 func TestWhatMovesNoContentIsActiveWhileItRuns(t *testing.T) {
 	var s story
-	s.named("server", tallyman.KindRequest, tallyman.OpList, "")
+	s.named("server", tallyman.KindRequest, tallyman.OpMkdir, "")
 	if got := records(t, patient(), s.list); len(got) != 1 || got[0].Judgement.Verdict != tallyman.Active || got[0].Judgement.Outcome() != "" {
 		t.Errorf("%+v", got)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tallyman"
+	"tallyman/rule"
 	"tallyman/spool"
 )
 
@@ -141,20 +142,24 @@ func (p *Pipe) restore(ctx context.Context) error {
 // mostRecalled bounds what the rules are reminded of, about 500 bytes each: the newest count. More is said in the program's log.
 const mostRecalled = 20_000
 
-// recall has the rules look at what the ledger holds of the last while, so that their windows go on where they were.
-func (p *Pipe) recall(ctx context.Context, last time.Duration) error {
-	var records []tallyman.Record
-	for r, err := range p.ledger.Events(ctx, tallyman.Query{From: p.seen().Add(-last), Limit: mostRecalled}) {
-		if err != nil {
-			return fmt.Errorf("read what the rules remember: %w", err)
+// recall has the rules look at what the ledger holds of the last while, so that their windows go on where they were. Findings are recalled from longer ago.
+func (p *Pipe) recall(ctx context.Context, rules *rule.Config) error {
+	findings := tallyman.Term{Field: tallyman.FieldKind, Text: "finding"}
+	for _, q := range []tallyman.Query{{From: p.seen().Add(-rules.Told()), Where: findings}, {From: p.seen().Add(-rules.Memory())}} {
+		var records []tallyman.Record
+		q.Limit = mostRecalled
+		for r, err := range p.ledger.Events(ctx, q) {
+			if err != nil {
+				return fmt.Errorf("read what the rules remember: %w", err)
+			}
+			records = append(records, r)
 		}
-		records = append(records, r)
-	}
-	if len(records) == mostRecalled {
-		p.log.Warn("the rules do not remember all: too much happened", "records", mostRecalled)
-	}
-	for _, r := range slices.Backward(records) {
-		p.rules.Recall(r)
+		if len(records) == mostRecalled {
+			p.log.Warn("the rules do not remember all: too much happened", "records", mostRecalled)
+		}
+		for _, r := range slices.Backward(records) {
+			p.rules.Recall(r)
+		}
 	}
 	return nil
 }

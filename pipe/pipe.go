@@ -104,7 +104,7 @@ func Start(ctx context.Context, parts Parts) (*Pipe, error) {
 	if err := p.restore(ctx); err != nil {
 		return nil, err
 	}
-	if err := p.recall(ctx, rules.Memory()); err != nil {
+	if err := p.recall(ctx, &rules); err != nil {
 		return nil, err
 	}
 	if err := p.catchUp(ctx); err != nil {

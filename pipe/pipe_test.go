@@ -90,12 +90,16 @@ func (b *books) Transfer(context.Context, tallyman.UUID) (*tallyman.Transfer, er
 	return nil, tallyman.ErrNotFound
 }
 
-func (b *books) Events(context.Context, tallyman.Query) iter.Seq2[tallyman.Record, error] {
+func (b *books) Events(_ context.Context, q tallyman.Query) iter.Seq2[tallyman.Record, error] {
 	return func(yield func(tallyman.Record, error) bool) {
 		b.mu.Lock()
 		others := slices.Clone(b.others)
 		b.mu.Unlock()
+		only, some := q.Where.(tallyman.Term)
 		for _, r := range slices.Backward(others) {
+			if _, finding := r.(*tallyman.Finding); some && finding != (only == tallyman.Term{Field: tallyman.FieldKind, Text: "finding"}) {
+				continue
+			}
 			if !yield(r, nil) {
 				return
 			}

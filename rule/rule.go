@@ -30,6 +30,9 @@ type Config struct {
 // Memory is how far back a rule may need to look: what is older than this changes no finding of now, but for bursts that have gone on without a pause since.
 func (c *Config) Memory() time.Duration { return c.BruteForce.Within + c.Quiet }
 
+// Told is how far back findings of a former run matter: what was told then is not told again.
+func (c *Config) Told() time.Duration { return max(c.Memory(), day) }
+
 // Threshold is a count that is too much within a time.
 type Threshold struct {
 	Over   int
@@ -65,6 +68,7 @@ var table = [...]struct {
 	{"brute-force", tallyman.High, newBruteForce},
 	{"bounce", tallyman.High, newBounce},
 	{"data-peer-mismatch", tallyman.High, newDataPeer},
+	{"plaintext-login", tallyman.Low, newPlaintext},
 }
 
 // Names lists the rules.

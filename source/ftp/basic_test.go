@@ -70,6 +70,12 @@ func TestListingsTellWhatIsThere(t *testing.T) {
 	}
 	_ = c.data()
 	c.cmd(550, "LIST none")
+	if e := r.rec.ended(t, "none"); e.Op != tallyman.OpList || e.Reason != tallyman.NotFound {
+		t.Errorf("a listing that was refused is told as %+v", e)
+	}
+	if e := r.rec.ended(t, "/d/"); e.Op != tallyman.OpList || e.Reason != tallyman.ReplyAcknowledged || e.Moved != int64(len("/d/inner\r\n")) || e.Path == "" {
+		t.Errorf("%+v", e)
+	}
 	_ = c.data()
 	c.cmd(553, "MLSD ../..")
 }

@@ -26,7 +26,7 @@ func (v *session) prepare(now time.Time, o engine.Open) {
 	case tallyman.OpGet:
 		out, err = v.prepareRead(o)
 	case tallyman.OpList:
-		out = engine.Opened{Size: -1}
+		out = engine.Opened{Path: v.account.Files.Path(o.Name), Size: -1}
 		v.list, err = v.listed(o, now)
 	default:
 		out, err = v.prepareWrite(o)

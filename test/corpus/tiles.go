@@ -26,7 +26,7 @@ func Tile(list []*tallyman.Transfer, q tallyman.StatsQuery) map[string]tallyman.
 		if !q.From.IsZero() && at.Before(q.From.Truncate(slot)) || !q.To.IsZero() && !at.Before(q.To) {
 			continue
 		}
-		if !tr.Merged.IsZero() || !tr.Op.MovesContent() {
+		if !tr.Merged.IsZero() || !tr.Op.MovesContent() || tr.Op == tallyman.OpList {
 			continue
 		}
 		request := tr.Judgement.Verdict != tallyman.Probe && !isSearch(tr.Details)

@@ -75,7 +75,7 @@ type Entry struct {
 
 // counts reports whether the transfer stands in the roll-ups: it moves content, is no listing, and was not united with another.
 func (n *Entry) counts() bool {
-	return !n.Merged && n.Verdict != tallyman.NoVerdict && n.Op.MovesContent()
+	return !n.Merged && n.Verdict != tallyman.NoVerdict && n.Op.MovesContent() && n.Op != tallyman.OpList
 }
 
 // isRequest is false for probes and boot searches: nobody wanted their content.

@@ -79,19 +79,17 @@ func (m *Machine) settle(p *proof, s State, heard bool) bool {
 
 // proven is the reason of a transfer that is complete.
 func proven(x *Transfer) tallyman.Reason {
-	if x.Op != tallyman.OpGet && x.End.Notify {
+	if x.Op != tallyman.OpGet && x.Op != tallyman.OpList && x.End.Notify {
 		return tallyman.CloseNotify
 	}
 	return tallyman.ReplyAcknowledged
 }
 
-// finish is the last word on a transfer. Lists leave no record.
+// finish is the last word on a transfer.
 func (m *Machine) finish(x *Transfer, r tallyman.Reason, why string) {
 	x.Reason = r
 	if why != "" {
 		x.Err = why
 	}
-	if x.Op != tallyman.OpList {
-		m.do(Finish{T: x})
-	}
+	m.do(Finish{T: x})
 }

@@ -33,7 +33,7 @@ func (m *Machine) doStor(c command.Command) {
 }
 
 func (m *Machine) doList(c command.Command) {
-	o := Open{Op: tallyman.OpList, Facts: m.facts, Form: map[string]Form{"LIST": Long, "NLST": Names, "MLSD": Entries}[c.Verb]}
+	o := Open{Op: tallyman.OpList, Announced: -1, Facts: m.facts, Form: map[string]Form{"LIST": Long, "NLST": Names, "MLSD": Entries}[c.Verb]}
 	if c.Verb != "MLSD" {
 		c.Arg = command.ListArgument(c.Arg)
 		if o.Form == Names && c.Arg != "" {
@@ -99,9 +99,7 @@ func (m *Machine) refused(code int, r *Refusal) {
 		m.reply(code, public(r.Reason))
 	}
 	x.Reason, x.Err = r.Reason, r.Text
-	if x.Op != tallyman.OpList {
-		m.do(Refuse{T: x})
-	}
+	m.do(Refuse{T: x})
 	m.x = nil
 	if m.passive {
 		m.do(Unlisten{})
@@ -128,7 +126,7 @@ func (m *Machine) Opened(now time.Time, o Opened) {
 		x.Offset = o.Offset
 	}
 	x.Codes = append(x.Codes, 150)
-	if x.Op != tallyman.OpList {
+	if x.Op != tallyman.OpList { // of a listing its end is told
 		m.do(Begin{T: x})
 	}
 	text := "Here it comes"

@@ -294,7 +294,7 @@ func TestARefusalIsRecordedAndTheSessionGoesOn(t *testing.T) {
 	f("STOR f", tallyman.DiskFull, "Open, 452, Refuse disk-full")
 	f("RETR ../../etc/passwd", "", "553, Refuse bad-request")
 	f("STOR /", "", "553, Refuse bad-request")
-	f("LIST none", tallyman.NotFound, "Open, 550")
+	f("LIST none", tallyman.NotFound, "Open, 550, Refuse not-found")
 	p.says("RETR f")
 	p.did("425, Refuse bad-request")
 }

@@ -2,6 +2,7 @@
 //
 //	transfer   Request and Opened, Progress each second, for an upload Closed when it is stored (unproven yet), Closed at the end
 //	refused    Refusal
+//	listing    Closed at the end, or Refusal
 //	names      Closed or Refusal, of what moves no content
 //	others     Login, LoginFailed, CommandRefused
 //
@@ -74,7 +75,7 @@ func (s *Session) Progress(t *engine.Transfer) tallyman.Evidence {
 func (s *Session) Finish(t *engine.Transfer) tallyman.Evidence {
 	e := s.about(t, tallyman.KindClosed, Wall())
 	e.Moved, e.Reason, e.Err, e.Digest = t.End.Bytes, t.Reason, t.Err, t.Digest
-	if t.Op == tallyman.OpGet && t.End.Delivered >= 0 {
+	if (t.Op == tallyman.OpGet || t.Op == tallyman.OpList) && t.End.Delivered >= 0 {
 		e.Moved = min(e.Moved, t.End.Delivered)
 	}
 	if t.Op != tallyman.OpGet {

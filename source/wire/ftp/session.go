@@ -366,7 +366,7 @@ func (s *session) answered(t *Table, c command, r reply) {
 	case "PASS", "ACCT":
 		switch {
 		case r.code == 230 || r.code == 202:
-			s.tell(t, tallyman.KindLogin, r, "")
+			s.tell(t, tallyman.KindLogin, r, "password in clear text: ") // package rule knows these words; we could read the command
 		case !good:
 			s.tell(t, tallyman.KindLoginFailed, r, "")
 		}

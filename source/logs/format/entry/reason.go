@@ -37,9 +37,6 @@ func FileReason(text string, denied tallyman.Reason) tallyman.Reason {
 	return tallyman.IOError
 }
 
-// Opens reports whether the operation opens a file or folder, moves what is in it and ends: a server tells such in other lines than what it does at once.
-func Opens(op tallyman.Op) bool { return op.MovesContent() || op == tallyman.OpList }
-
 // Denial is what "denied" means for an operation.
 func Denial(op tallyman.Op) tallyman.Reason {
 	switch op {

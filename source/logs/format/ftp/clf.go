@@ -159,7 +159,7 @@ func (x extended) Take(e *entry.Entry, out []tallyman.Evidence) ([]tallyman.Evid
 		v.Reason = tallyman.ClientGone // or it said ABOR: ProFTPD writes the same for both
 		facts = append(facts, entry.Assumed())
 	}
-	if !entry.Opens(v.Op) {
+	if !v.Op.MovesContent() {
 		v.Moved = -1
 	}
 	e.Finish(&v, facts...)

@@ -118,13 +118,13 @@ func ftpDone(v *tallyman.Evidence, verb string, code int64, text string) bool {
 		v.Kind = tallyman.KindLogin
 	case strings.EqualFold(verb, "PASS") && failed, strings.EqualFold(verb, "USER") && code >= 500:
 		v.Kind, v.Reason, v.Err = tallyman.KindLoginFailed, tallyman.LoginFailed, text
-	case entry.Opens(op) && code >= 200 && code < 300:
+	case op.MovesContent() && code >= 200 && code < 300:
 		v.Kind, v.Op, v.Reason = tallyman.KindClosed, op, entry.WellDone(op)
-	case entry.Opens(op) && failed && (v.Moved > 0 || code == 426):
+	case op.MovesContent() && failed && (v.Moved > 0 || code == 426):
 		v.Kind, v.Op, v.Reason, v.Err = tallyman.KindClosed, op, ftpFailure(code), text
-	case entry.Opens(op) && code == 425:
+	case op.MovesContent() && code == 425:
 		v.Kind, v.Op, v.Reason, v.Err = tallyman.KindClosed, op, tallyman.ClientGone, text
-	case entry.Opens(op) && failed:
+	case op.MovesContent() && failed:
 		v.Kind, v.Op, v.Reason, v.Err = tallyman.KindRefusal, op, ftpRefusal(code, text, op), text
 	case failed && code != 530 || failed && op != tallyman.NoOp:
 		v.Kind, v.Op, v.Reason, v.Err = tallyman.KindCommandRefused, op, tallyman.NotAllowed, text

@@ -58,7 +58,7 @@ func (f *pureFTPd) Take(e *entry.Entry, out []tallyman.Evidence) ([]tallyman.Evi
 			return out, entry.Refuse(entry.WhyUnknown)
 		}
 		facts = append(facts, entry.Assumed())
-		if known && entry.Opens(ftpOp(c.verb)) {
+		if known && ftpOp(c.verb).MovesContent() {
 			v.Began, v.Name, v.Op = c.at, c.name, ftpOp(c.verb)
 			f.commands.Drop(e.PID)
 		}
@@ -78,7 +78,7 @@ func (f *pureFTPd) Take(e *entry.Entry, out []tallyman.Evidence) ([]tallyman.Evi
 		v.Err, v.Op, v.Name, v.Began = m, ftpOp(c.verb), c.name, c.at
 		_, text, _ := entry.CutLast(m, ": ")
 		v.Kind, v.Reason = tallyman.KindCommandRefused, tallyman.NotAllowed
-		if entry.Opens(v.Op) {
+		if v.Op.MovesContent() {
 			v.Kind, v.Reason = tallyman.KindRefusal, entry.FileReason(text, entry.Denial(v.Op))
 		} else {
 			v.Began = time.Time{}
@@ -102,7 +102,7 @@ func (f *pureFTPd) command(e *entry.Entry, v *tallyman.Evidence, m string, facts
 		f.commands.Put(e.PID, pureCommand{at: v.Time, verb: entry.Keep(strings.ToUpper(verb)), name: entry.Keep(name)})
 	}
 	op := ftpOp(verb)
-	if !entry.Opens(op) {
+	if !op.MovesContent() {
 		return out, entry.Note(entry.WhySession)
 	}
 	v.Kind, v.Op, v.Name, v.Began = tallyman.KindRequest, op, name, v.Time

@@ -133,7 +133,7 @@ func (f *vsftpd) command(e *entry.Entry, v *tallyman.Evidence, text string, out 
 		f.commands.Put(e.PID, c)
 	}
 	op := ftpOp(verb)
-	if !entry.Opens(op) {
+	if !op.MovesContent() {
 		return out, entry.Note(entry.WhySession)
 	}
 	v.Kind, v.Op, v.Name, v.Began = tallyman.KindRequest, op, name, v.Time
@@ -167,7 +167,7 @@ func (f *vsftpd) reply(e *entry.Entry, v *tallyman.Evidence, text, ip string, ou
 		v.Kind, v.Reason = tallyman.KindLoginFailed, tallyman.LoginFailed
 	case code == 530 && (!known || ftpOp(c.verb) == tallyman.NoOp) && !strings.HasPrefix(words, "Please login"):
 		v.Kind, v.Reason = tallyman.KindLoginFailed, tallyman.LoginFailed
-	case known && entry.Opens(ftpOp(c.verb)) && !c.running:
+	case known && ftpOp(c.verb).MovesContent() && !c.running:
 		v.Kind, v.Op, v.Name, v.Began = tallyman.KindRefusal, ftpOp(c.verb), c.name, c.at
 		v.Reason = ftpRefusal(code, words, v.Op)
 		if code == 425 {
@@ -175,7 +175,7 @@ func (f *vsftpd) reply(e *entry.Entry, v *tallyman.Evidence, text, ip string, ou
 		}
 		c.refused = v.Reason
 		f.commands.Put(e.PID, c)
-	case known && entry.Opens(ftpOp(c.verb)):
+	case known && ftpOp(c.verb).MovesContent():
 		v.Kind, v.Op, v.Name, v.Began, v.Reason = tallyman.KindClosed, ftpOp(c.verb), c.name, c.at, ftpFailure(code)
 	default:
 		v.Kind, v.Op, v.Reason = tallyman.KindCommandRefused, ftpOp(c.verb), tallyman.NotAllowed
@@ -220,7 +220,7 @@ func (f *vsftpd) done(e *entry.Entry, v *tallyman.Evidence, what, rest string, o
 		return out, entry.Refuse(entry.WhyUnknown)
 	}
 	path, ok := strings.CutPrefix(rest, `, "`)
-	if entry.Opens(v.Op) {
+	if v.Op.MovesContent() {
 		head, rate, cut := entry.CutLast(path, `, `)
 		if !ok || !cut || !strings.HasSuffix(rate, "Kbyte/sec") {
 			return out, entry.Refuse(entry.WhyUnknown)
@@ -240,7 +240,7 @@ func (f *vsftpd) done(e *entry.Entry, v *tallyman.Evidence, what, rest string, o
 		return out, entry.Refuse(entry.WhyUnknown)
 	}
 	v.Path = path
-	if c, known := f.commands.Get(e.PID); known && entry.Opens(ftpOp(c.verb)) && entry.Opens(v.Op) {
+	if c, known := f.commands.Get(e.PID); known && ftpOp(c.verb).MovesContent() && v.Op.MovesContent() {
 		v.Began, v.Name = c.at, c.name
 		if v.Op = ftpOp(c.verb); c.refused != "" && !well {
 			v.Kind, v.Reason, v.Moved = tallyman.KindRefusal, c.refused, -1
@@ -264,7 +264,7 @@ func (f *vsftpd) done(e *entry.Entry, v *tallyman.Evidence, what, rest string, o
 	case well:
 		v.Reason = entry.WellDone(v.Op)
 		facts = append(facts, unconfirmed(v)...)
-	case !entry.Opens(v.Op):
+	case !v.Op.MovesContent():
 		v.Kind, v.Reason = tallyman.KindCommandRefused, tallyman.NotAllowed
 	case v.Moved > 0:
 		v.Reason, facts = tallyman.ClientGone, append(facts, entry.Assumed())

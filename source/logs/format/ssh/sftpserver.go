@@ -343,7 +343,7 @@ func (f *sftpServer) status(e *entry.Entry, s *sftpSession, status string, out [
 		return out, entry.Note(entry.WhyProgress)
 	}
 	s.last = sftpLast{}
-	if entry.Opens(last.op) && tallyman.Clean(e.Time).Sub(s.open[last.name].at) > answered {
+	if last.op.MovesContent() && tallyman.Clean(e.Time).Sub(s.open[last.name].at) > answered {
 		last.op = tallyman.NoOp
 	}
 	if last.op == tallyman.NoOp && status == "Failure" {
@@ -353,7 +353,7 @@ func (f *sftpServer) status(e *entry.Entry, s *sftpSession, status string, out [
 		return out, entry.Note(entry.WhyProgress)
 	}
 	v := s.of(e, tallyman.KindRefusal)
-	if !entry.Opens(last.op) {
+	if !last.op.MovesContent() {
 		v.Kind = tallyman.KindCommandRefused
 	}
 	v.Op, v.Name, v.Path, v.Err, v.Reason = last.op, last.name, last.name, status, entry.FileReason(status, entry.Denial(last.op))
