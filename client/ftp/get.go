@@ -100,6 +100,7 @@ func (s *session) receive(c *remote.Content) error {
 		switch {
 		case err == nil:
 		case err == io.EOF: //nolint:errorlint // a wrapped EOF is a cut
+			_ = s.data.finish() // vsftpd waits for our close_notify before it says 226; who is gone already does not
 			return nil
 		default:
 			return s.because(remote.Ended(tallyman.Failed, tallyman.ServerGone, "the data connection is lost: %v", err))

@@ -129,6 +129,7 @@ func (s *session) fetch(name string, from int64, to io.Writer) error {
 	if _, err := io.Copy(to, s.data); err != nil {
 		return s.because(remote.Ended(tallyman.Failed, tallyman.ServerGone, "the data connection is lost: %v", err))
 	}
+	_ = s.data.finish() // as behind any download
 	a, err := s.last()
 	if err == nil && !a.good() {
 		err = broken(a)

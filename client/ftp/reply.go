@@ -77,7 +77,7 @@ func readLine(in *bufio.Reader) (string, error) {
 func extendedPort(text string) (uint16, error) {
 	_, at, _ := strings.Cut(text, "(")
 	at, _, closed := strings.Cut(at, ")")
-	if closed && len(at) > 5 && strings.Count(at, at[:1]) == 4 && strings.HasPrefix(at, strings.Repeat(at[:1], 3)) {
+	if closed && len(at) > 4 && strings.Count(at, at[:1]) == 4 && strings.HasPrefix(at, strings.Repeat(at[:1], 3)) {
 		if n, err := strconv.ParseUint(strings.Trim(at, at[:1]), 10, 16); err == nil && n > 0 {
 			return uint16(n), nil
 		}
