@@ -16,13 +16,15 @@ import (
 
 // Who may not read a folder may not rename the one above it either: what lies there would have the permissions of another place.
 func TestAFolderWithOtherPermissionsBelowIsNotRenamed(t *testing.T) {
-	r := withAccounts(t, "ann: {password: HASH, permissions: all, paths: {\"/a/closed/**\": [], \"/b/closed/**\": []}}\n")
+	r := withAccounts(t, "ann: {password: HASH, permissions: all, paths: {\"/a/closed/**\": [], \"/a/c/closed/**\": [], \"/b/closed/**\": [], \"/*/*/hidden/**\": []}}\n")
 	r.put("a/closed/f", "secret")
 	r.put("d/closed/f", "open")
 	if err := os.Symlink("a", filepath.Join(r.root, "around")); err != nil {
 		t.Fatal(err)
 	}
 	r.put("a/sub/f", "open")
+	r.put("file", "open")
+	r.put("a/c/closed/f", "secret")
 	c := r.dial()
 	c.as("ann")
 	f := func(from, to string, code int) {
@@ -31,9 +33,12 @@ func TestAFolderWithOtherPermissionsBelowIsNotRenamed(t *testing.T) {
 		c.cmd(code, "RNTO "+to)
 	}
 	f("a", "mine", 553)
-	f("d", "b", 553) // and then what is in it could not be read any more
-	f("d", "mine", 250)
-	f("around/sub", "sub", 250)
+	f("around/c", "mine", 553)
+	f("d", "b", 553)    // and then what is in it could not be read any more
+	f("d", "mine", 553) // it may hold a d/x/hidden
+	f("file", "other", 250)
+	f("around/sub", "around/other/sub", 553) // no such folder
+	f("around/sub/f", "around/g", 250)
 	if got, _ := r.holds("a/closed/f"); got != "secret" {
 		t.Errorf("%q", got)
 	}
@@ -152,6 +157,7 @@ func TestFiveHundredLoginsAtOnce(t *testing.T) {
 	for i := range 500 {
 		all.Go(func() {
 			c := r.dial()
+			_ = c.tcp.SetDeadline(time.Now().Add(3 * patience)) // 500 passwords are hashed under the race detector
 			c.as("ann")
 			in.Done()
 			in.Wait() // all are logged in

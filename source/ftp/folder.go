@@ -229,8 +229,9 @@ func (f *Folder) Rename(from, to tallyman.Name) error {
 		if err := f.may(to, right, true); err != nil {
 			return err
 		}
+		i, _ := f.Tree.Stat(from)                     // what is not there is refused by the rename
 		for _, n := range []tallyman.Name{from, to} { // what lies in a folder would have the rights of another place
-			if f.RulesBelow != nil && (f.RulesBelow(n.Path()) || f.RulesBelow(f.Tree.RealName(n))) {
+			if i.Dir && f.RulesBelow != nil && (f.RulesBelow(n.Path()) || f.RulesBelow(f.Tree.RealName(n))) {
 				return &Refusal{Reason: tallyman.Policy, Text: "the account has other rights below " + tallyman.Escape(n.Path()) + ": no folder is renamed from or to there"}
 			}
 		}

@@ -143,9 +143,10 @@ func (s *session) rename(q *packet.Request, from, to tallyman.Name, more map[str
 		return err
 	}
 	// A folder takes what is in it to another place, where the patterns below its former name mean nothing any more.
+	info, _ := s.c.root.Tree.Stat(from) // what is not there is refused by the rename
 	for _, n := range []tallyman.Name{from, to} {
 		a, real := s.c.login.Account, s.c.root.Tree.RealName(n)
-		if a.RulesBelow(n.Path()) || a.RulesBelow(real) {
+		if info.Dir && (a.RulesBelow(n.Path()) || a.RulesBelow(real)) {
 			return refuse(tallyman.Policy, "%s has other permissions below /%s: no folder is renamed from or to there", a.Name, tallyman.Escape(real))
 		}
 	}

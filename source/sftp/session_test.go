@@ -195,13 +195,22 @@ func TestPermissionsCountForNamesAndForWhereTheyLead(t *testing.T) {
 }
 
 func TestFolderWithOtherPermissionsBelowIsNotRenamed(t *testing.T) {
-	r := serve(t, "permissions: all\npaths: {/a/secret/**: []}", nil)
+	r := serve(t, "permissions: all\npaths: {/a/secret/**: [], /a/b/secret/**: [], /*/*/hidden/**: []}", nil)
 	r.file("a/secret/key", "key")
+	r.file("a/b/secret/key", "key")
+	r.file("x/y/hidden/key", "key")
+	r.file("file", "f")
 	r.file("b/f", "f")
+	if err := os.Symlink("a", filepath.Join(r.root, "around")); err != nil {
+		t.Fatal(err)
+	}
 	c := r.dial()
+	c.says(packet.Request{Type: packet.Rename, Path: "around/b", Target: "c"}, packet.PermissionDenied)
+	c.says(packet.Request{Type: packet.Rename, Path: "x", Target: "c"}, packet.PermissionDenied)
 	c.says(packet.Request{Type: packet.Rename, Path: "a", Target: "c"}, packet.PermissionDenied)
-	c.says(packet.Request{Type: packet.Rename, Path: "b", Target: "c"}, packet.OK)
-	if e := r.wait(tallyman.KindRefusal); e.Reason != tallyman.Policy || !strings.Contains(e.Err, "other permissions below /a") {
+	c.says(packet.Request{Type: packet.Rename, Path: "b/f", Target: "c"}, packet.OK)
+	c.says(packet.Request{Type: packet.Rename, Path: "file", Target: "other"}, packet.OK) // the pattern is for what lies in folders
+	if e := r.wait(tallyman.KindRefusal); e.Reason != tallyman.Policy || !strings.Contains(e.Err, "other permissions below /a/b") {
 		t.Errorf("%+v", e)
 	}
 }
