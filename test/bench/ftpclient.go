@@ -156,8 +156,8 @@ func (s *ftpSpec) series(gate func() error) (r ftpResult, err error) {
 	return r, errors.Join(gate(), t.quit())
 }
 
-// mostWaiting is how many log in at the same moment: SFTP servers bound that.
-const mostWaiting = 100
+// mostWaiting is how many log in at the same moment: the queue of vsftpd holds 32, and who is beyond is reset.
+const mostWaiting = 20
 
 func (s *ftpSpec) sessions(gate func() error) (r ftpResult, err error) {
 	of := make([]talker, s.Sessions)
