@@ -1,6 +1,7 @@
 package main
 
 import (
+	"runtime"
 	"runtime/debug"
 	"testing"
 	"testing/fstest"
@@ -54,4 +55,22 @@ func TestCollectorIsLeftAloneWhereMemoryIsScarceOrTheUserSaysSo(t *testing.T) {
 	if memoryLimit(fstest.MapFS{}) >= plenty {
 		f(lazy, fstest.MapFS{}, "HOME=/root")
 	}
+}
+
+func TestCollectorIsLazyOnlyWhileLittleIsAlive(t *testing.T) {
+	if got := percentFor(few); got != lazy {
+		t.Errorf("few: %d", got)
+	}
+	if got := percentFor(few + 1); got != orderly {
+		t.Errorf("more: %d", got)
+	}
+	before := debug.SetGCPercent(lazy)
+	defer debug.SetGCPercent(before)
+	hold := make([]byte, 2*few)
+	followHeap(lazy)
+	for got := lazy; got != orderly; { // until a collection has been followed
+		runtime.GC()
+		got = debug.SetGCPercent(lazy)
+	}
+	runtime.KeepAlive(hold)
 }

@@ -35,6 +35,32 @@ func TestFileIsStoredFetchedAndRecorded(t *testing.T) {
 	r.clean()
 }
 
+func TestWithoutHashesFilesGoWholeAndRecordsNameNoContent(t *testing.T) {
+	r := serve(t, func(c *Config) { c.Hash = false })
+	c := r.login()
+	content := string(noise(9_000_001)) // more than the kernel is told to send at once
+	if code := c.put("STOR a.cfg", content); code != 226 {
+		t.Fatalf("stored with %d", code)
+	}
+	if got := c.get("RETR a.cfg"); got != content {
+		t.Error("another content was fetched")
+	}
+	c.cmd(350, "REST 8999999")
+	if got := c.get("RETR a.cfg"); got != content[8_999_999:] {
+		t.Errorf("the end is %q", got)
+	}
+	c.cmd(221, "QUIT")
+	for _, op := range []tallyman.Op{tallyman.OpPut, tallyman.OpGet} {
+		e := r.rec.await(t, "end", func(e *tallyman.Evidence) bool {
+			return e.Kind == tallyman.KindClosed && e.Op == op && e.Reason == tallyman.ReplyAcknowledged
+		})
+		if e.Moved != 9_000_001 || e.Size != 9_000_001 || e.Digest != "" {
+			t.Errorf("%+v", e)
+		}
+	}
+	r.clean()
+}
+
 func TestListingsTellWhatIsThere(t *testing.T) {
 	r := serve(t, nil)
 	r.put("a.cfg", "12345")

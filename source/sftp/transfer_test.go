@@ -69,6 +69,20 @@ func TestUploadIsStoredAndRecordedBeforeCloseIsAnswered(t *testing.T) {
 	}
 }
 
+func TestWithoutHashesFilesGoWholeAndRecordsNameNoContent(t *testing.T) {
+	r := serve(t, "", func(c *Config) { c.Hash = false })
+	c := r.dial()
+	h := c.open("/f", fresh)
+	c.write(h, 0, "content")
+	c.closes(h, packet.OK)
+	if got := r.content("f"); got != "content" {
+		t.Errorf("stored %q", got)
+	}
+	if e := r.ends(tallyman.OpPut, "/f", tallyman.ClosedWell, 7); e.Digest != "" {
+		t.Errorf("%+v", e)
+	}
+}
+
 func TestUploadThatIsNotClosedLeavesItsRecordAlone(t *testing.T) {
 	r := serve(t, "", nil)
 	r.file("f", "old")

@@ -11,6 +11,7 @@ import (
 	"net/textproto"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -39,6 +40,8 @@ type ftpSpec struct {
 	Users          []string // of the logins, in turn
 	Sessions       int
 	Workers        int
+
+	retried *atomic.Int64
 }
 
 // ftpResult is what they saw.
@@ -46,6 +49,7 @@ type ftpResult struct {
 	Elapsed time.Duration // of what was moved; of the logins where nothing is
 	Login   time.Duration // until all were logged in
 	CPU     time.Duration // of the clients while they moved
+	Retried int64         // logins that the server broke off, and that were tried again
 }
 
 // talker is one session. It moves one file at a time.
@@ -64,7 +68,7 @@ func runFTPClients(in io.Reader, out io.Writer) error {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	var s ftpSpec
+	s := ftpSpec{retried: new(atomic.Int64)}
 	if err := json.Unmarshal(first, &s); err != nil {
 		return err
 	}
@@ -97,6 +101,19 @@ func consumed() time.Duration {
 	var u syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // cannot fail (getrusage(2))
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// tries is how often a login is tried: under load vsftpd closes some connections without a word.
+const tries = 5
+
+func (s *ftpSpec) insist(i int, user string) (t talker, err error) {
+	for range tries {
+		if t, err = s.open(i, user); err == nil {
+			return t, nil
+		}
+		s.retried.Add(1)
+	}
+	return nil, err
 }
 
 func (s *ftpSpec) open(i int, user string) (talker, error) {
@@ -156,8 +173,8 @@ func (s *ftpSpec) series(gate func() error) (r ftpResult, err error) {
 	return r, errors.Join(gate(), t.quit())
 }
 
-// mostWaiting is how many log in at the same moment: SFTP servers bound that.
-const mostWaiting = 100
+// mostWaiting is how many log in at the same moment: the queue of vsftpd holds 32, and who is beyond is reset.
+const mostWaiting = 20
 
 func (s *ftpSpec) sessions(gate func() error) (r ftpResult, err error) {
 	of := make([]talker, s.Sessions)
@@ -172,7 +189,7 @@ func (s *ftpSpec) sessions(gate func() error) (r ftpResult, err error) {
 	waiting := make(chan struct{}, mostWaiting)
 	if err := atOnce(s.Sessions, func(i int) (err error) {
 		waiting <- struct{}{}
-		of[i], err = s.open(i, s.User)
+		of[i], err = s.insist(i, s.User)
 		<-waiting
 		return err
 	}); err != nil {
@@ -191,7 +208,7 @@ func (s *ftpSpec) sessions(gate func() error) (r ftpResult, err error) {
 	}); err != nil {
 		return r, err
 	}
-	r.Elapsed, r.CPU = time.Since(began), consumed()-before
+	r.Elapsed, r.CPU, r.Retried = time.Since(began), consumed()-before, s.retried.Load()
 	return r, gate()
 }
 
@@ -204,7 +221,7 @@ func (s *ftpSpec) logins() (ftpResult, error) {
 	close(work)
 	err := atOnce(s.Workers, func(int) error {
 		for user := range work {
-			t, err := s.open(0, user)
+			t, err := s.insist(0, user)
 			if err != nil {
 				return err
 			}
@@ -212,7 +229,7 @@ func (s *ftpSpec) logins() (ftpResult, error) {
 		}
 		return nil
 	})
-	return ftpResult{Elapsed: time.Since(began)}, err
+	return ftpResult{Elapsed: time.Since(began), Retried: s.retried.Load()}, err
 }
 
 func atOnce(n int, f func(i int) error) error {

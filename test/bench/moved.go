@@ -19,6 +19,7 @@ const unhashed = ours + ", hash off"
 
 // The metrics of servers for accounts.
 const (
+	retried   = "logins tried again"
 	perGiB    = "CPU s/GiB"
 	clientCPU = "client CPU s/GiB"
 	filesEach = "files/s"
@@ -395,7 +396,7 @@ func (s *stageOf) crowd(at *site, spec ftpSpec) (sample, error) {
 	}
 	return sample{
 		moved: result.Elapsed.Seconds(), logged: result.Login.Seconds(), held: float64(most) / (1 << 20), total: (to - from).Seconds(),
-		perSession: float64(most) / 1024 / float64(spec.Sessions),
+		perSession: float64(most) / 1024 / float64(spec.Sessions), retried: float64(result.Retried),
 	}, err
 }
 
@@ -445,7 +446,7 @@ func (r *rig) enter(name string, labels []string) (got map[string][]sample, err 
 					return nil, err
 				}
 				after, err := at.used()
-				return sample{entered: float64(count) / result.Elapsed.Seconds(), each: float64((after - before).Microseconds()) / float64(count)}, err
+				return sample{entered: float64(count) / result.Elapsed.Seconds(), each: float64((after - before).Microseconds()) / float64(count), retried: float64(result.Retried)}, err
 			}})
 		}
 		got, err = r.alternate(name, of...)

@@ -209,7 +209,7 @@ func (s *stageOf) commandLine(at *site, state, hashing string) ([]string, error)
 			return nil, err
 		}
 		conf += ".yaml"
-		err = errors.Join(os.WriteFile(filepath.Join(state, "users.yaml"), users, 0o600), write("serve:", "  user: root", "  ftp:", "    listen: "+at.ftp, "    pasv_ports: any", "    hash: "+hashing, "  sftp:", "    listen: "+at.ssh))
+		err = errors.Join(os.WriteFile(filepath.Join(state, "users.yaml"), users, 0o600), write("serve:", "  user: root", "  ftp:", "    listen: "+at.ftp, "    pasv_ports: any", "    hash: "+hashing, "  sftp:", "    listen: "+at.ssh, "    hash: "+hashing))
 		return s.within(s.binary, "serve", s.root, "--config", conf, "--state", state, "--tftp", "", "--web", "", "--ready-file", filepath.Join(state, "ready")), err
 	case vsftpd:
 		at.ftp = local + ":2102"
