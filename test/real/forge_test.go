@@ -72,15 +72,17 @@ func (f *ftpClient) try(command string) (net.Conn, bool) {
 	f.t.Helper()
 	at := f.passive()
 	_, _ = fmt.Fprintf(f.c, "%s\r\n", command)
-	d, err := net.Dial("tcp4", at)
-	if err != nil {
-		f.t.Fatal(err)
+	d, err := net.Dial("tcp4", at) // a server that has refused already does not listen any more
+	if code := f.answer(); code == 150 || code == 125 {
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		return d, true
 	}
-	if code := f.answer(); code != 150 && code != 125 {
+	if err == nil {
 		_ = d.Close()
-		return nil, false
 	}
-	return d, true
+	return nil, false
 }
 
 // answer reads a reply, whatever it is.
