@@ -59,10 +59,20 @@ func (d *disk) cut() {
 	}
 }
 
-// again is the disk after the next start of the machine: ext4 replays its journal.
+// again is the disk after the next start of the machine: ext4 replays its journal. As long as somebody else holds the old mount, as a mount namespace does that
+// was made meanwhile, it would be mounted as it died.
 func (d *disk) again() {
 	d.t.Helper()
 	d.unmount()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for late := time.After(soon); command(d.t, "losetup", "-j", d.image) != ""; {
+		select {
+		case <-tick.C:
+		case <-late:
+			d.t.Fatal("the disk is held by somebody else")
+		}
+	}
 	d.mount()
 }
 
