@@ -61,6 +61,7 @@ type Analyzer struct {
 	packet frame.Packet
 	now    time.Time
 	ticked time.Time
+	due    time.Time    // a second after ticked
 	told   frame.Counts // what of the losses was told
 	lost   [2]uint64    // transfers and sessions dropped for want of room, as far as told
 }
@@ -106,7 +107,7 @@ func (a *Analyzer) Packet(f *Frame) {
 	if f.Time.After(a.now) {
 		a.now = f.Time
 	}
-	if d := a.now.Sub(a.ticked); d >= time.Second || d < 0 {
+	if a.now.Before(a.ticked) || !a.now.Before(a.due) {
 		a.Tick(a.now)
 	}
 	p := &a.packet
@@ -153,7 +154,7 @@ func (a *Analyzer) Tick(now time.Time) {
 		a.lost[1] = a.ftp.Counts.Dropped
 		a.gap(a.ticked, now, -1, fmt.Sprintf("%d FTP connections were dropped: more than %d at once", n, a.cfg.Bounds.Sessions))
 	}
-	a.ticked = now
+	a.ticked, a.due = now, now.Add(time.Second)
 }
 
 // Lost tells that packets were lost between two times.

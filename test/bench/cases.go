@@ -103,7 +103,7 @@ func cases() []test {
 			run:  (*rig).frozen,
 		},
 		{
-			name: "wire-starts", title: "Where sessions start, told at 80,000 packets/s, of which 16,000 pass the filter; rings of 16 MiB", labels: []string{ring, tcpdump, tshark},
+			name: "wire-starts", title: "Where sessions start, told at 80,000 packets/s, of which 16,000 pass the filter; rings of 12 MiB", labels: []string{ring, tcpdump, tshark},
 			metrics: []string{share, total, pace, dropped, rss, starts, late},
 			bars: []bar{
 				{share, ring, tcpdump, false, 3, "x"},

@@ -139,11 +139,11 @@ func (r *rig) starts(name string) (got map[string][]sample, err error) {
 	for _, w := range []watcher{
 		{label: ring, args: []string{r.self, witness, far}, ready: "ready", seconds: 20},
 		{
-			label: tcpdump, peer: tcpdump, args: []string{"-Z", "root", "-i", far, "-B", "16384", "-w", "/dev/null", startsFilter}, ready: "listening on", onError: true, seconds: 40,
+			label: tcpdump, peer: tcpdump, args: []string{"-Z", "root", "-i", far, "-B", "12288", "-w", "/dev/null", startsFilter}, ready: "listening on", onError: true, seconds: 40,
 			drops: regexp.MustCompile(`(\d+) packets? dropped by kernel`),
 		},
 		{
-			label: tshark, peer: tshark, args: append([]string{"-i", far, "-B", "16", "-f", startsFilter, "-n"}, fields...), ready: "Capture started", onError: true, seconds: 3,
+			label: tshark, peer: tshark, args: append([]string{"-i", far, "-B", "12", "-f", startsFilter, "-n"}, fields...), ready: "Capture started", onError: true, seconds: 3,
 			drops: regexp.MustCompile(`(\d+) packets? dropped`),
 		},
 	} {

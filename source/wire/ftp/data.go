@@ -188,6 +188,7 @@ func (c *conn) over(t *Table, now time.Time) {
 	}
 	if k := (pair{c.opener, c.listener}); t.conns[k] == c {
 		delete(t.conns, k)
+		t.recent = nil
 	}
 	if x := c.transfer; x != nil && !x.ended {
 		x.settle(t, now)

@@ -61,6 +61,7 @@ type Table struct {
 	out       func(tallyman.Evidence)
 	sessions  map[pair]*session
 	conns     map[pair]*conn
+	recent    *conn // of the packet before, if it is in conns and no session has its ends: most packets are of a data connection, one behind the other
 	endpoints map[netip.AddrPort]*endpoint
 	hidden    map[[2]netip.Addr][]*session // sessions behind TLS, by client and server
 	fresh     []*session                   // those of which the client may have said nothing yet, oldest first; some are forgotten already
@@ -90,6 +91,16 @@ func (t *Table) Follows(src, dst netip.AddrPort) bool {
 func (t *Table) Packet(p *frame.Packet) bool {
 	there, back := pair{p.Src, p.Dst}, pair{p.Dst, p.Src}
 	opens := p.Has(frame.SYN) && !p.Has(frame.ACK)
+	if c := t.recent; c != nil && !opens {
+		switch {
+		case p.Src == c.opener && p.Dst == c.listener:
+			c.packet(t, p, 0)
+			return true
+		case p.Src == c.listener && p.Dst == c.opener:
+			c.packet(t, p, 1)
+			return true
+		}
+	}
 	if s := t.sessions[there]; s != nil && (!opens || !s.client.Other(p)) {
 		s.packet(t, p, true)
 		return true
@@ -99,10 +110,12 @@ func (t *Table) Packet(p *frame.Packet) bool {
 		return true
 	}
 	if c := t.conns[there]; c != nil && (!opens || !c.half[0].Other(p)) {
+		t.recent = c
 		c.packet(t, p, 0)
 		return true
 	}
 	if c := t.conns[back]; c != nil {
+		t.recent = c
 		c.packet(t, p, 1)
 		return true
 	}
@@ -132,6 +145,7 @@ func (t *Table) session(k pair, p *frame.Packet) *session {
 	t.Counts.Sessions++
 	s := newSession(k.from, k.to, p)
 	t.sessions[k] = s
+	t.recent = nil
 	if len(t.fresh) >= 2*t.cfg.Sessions {
 		t.fresh = slices.DeleteFunc(t.fresh, func(s *session) bool { return !t.speechless(s) })
 	}
@@ -234,6 +248,7 @@ func (t *Table) connect(k pair, s *session, p *frame.Packet) *conn {
 	c := &conn{opener: k.from, listener: k.to, session: s, began: p.Time, last: p.Time}
 	c.half[0].Patience, c.half[1].Patience = dataPatience, dataPatience
 	t.conns[k] = c
+	t.recent = nil
 	return c
 }
 

@@ -170,6 +170,9 @@ func (r *Ring) block() []byte { return r.memory[r.at*blockSize : (r.at+1)*blockS
 // status says whose the block is, the kernel's or ours.
 func (r *Ring) status() *uint32 { return (*uint32)(unsafe.Pointer(&r.block()[statusAt])) }
 
+// u32 is a number of the block. It is no variable of Each: a call through one is not inlined.
+func u32(b []byte) uint32 { return binary.NativeEndian.Uint32(b) }
+
 func (r *Ring) ready() bool { return atomic.LoadUint32(r.status())&unix.TP_STATUS_USER != 0 }
 
 // Places in the head of a packet (struct tpacket3_hdr), and in the struct sockaddr_ll behind it.
@@ -186,7 +189,6 @@ const (
 // Each calls f for the packets of the block that is there, in their order, and gives it back. It is called when Wait has returned true.
 func (r *Ring) Each(f func(*Packet)) {
 	b := r.block()
-	u32 := binary.NativeEndian.Uint32
 	var p Packet
 	next := u32(b[firstAt:])
 	for range u32(b[countAt:]) {
