@@ -11,69 +11,27 @@ import (
 	"net"
 	"net/netip"
 	"net/textproto"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/crypto/bcrypt"
 )
 
 // TestKillAtEachOperationLosesNothingAcknowledgedByFTP is the sweep for uploads by FTP and FTPS: new, in the place of an old file, behind it (APPE), and from the
 // middle of it (REST).
 func TestKillAtEachOperationLosesNothingAcknowledgedByFTP(t *testing.T) {
-	f := func(name string, old []byte, w way) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			n, acked := 1, 0
-			for ; ; n++ {
-				s := newSwept(t, n, old, w)
-				if s.acked {
-					acked++
-				}
-				s.check()
-				_ = os.RemoveAll(filepath.Dir(s.root))
-				if !s.died || t.Failed() {
-					break
-				}
-			}
-			t.Logf("killed at each of %d operations; %d times after the 226", n-1, acked-1)
-			if n < 30 || acked < 2 {
-				t.Errorf("only %d operations were reached, %d uploads acknowledged", n-1, acked)
-			}
-		})
-	}
 	old := bytes.Repeat([]byte("old "), 1000)
-	f("of a new name", nil, byFTP(t, "STOR", 0, false))
-	f("of a name that stands there, under TLS", old, byFTP(t, "STOR", 0, true))
-	f("behind a file that stands there", old, byFTP(t, "APPE", len(old), false))
-	f("from the middle of a file, under TLS", old, byFTP(t, "STOR", 1500, true))
+	killAtEach(t, "of a new name", nil, byFTP(t, "STOR", 0, false))
+	killAtEach(t, "of a name that stands there, under TLS", old, byFTP(t, "STOR", 0, true))
+	killAtEach(t, "behind a file that stands there", old, byFTP(t, "APPE", len(old), false))
+	killAtEach(t, "from the middle of a file, under TLS", old, byFTP(t, "STOR", 1500, true))
 }
 
 // byFTP stores with a verb; the file keeps so many bytes of the old one.
 func byFTP(t *testing.T, verb string, keeps int, private bool) way {
 	t.Helper()
-	hash, err := bcrypt.GenerateFromPassword([]byte("correct horse"), bcrypt.MinCost)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := way{flags: []string{"--tftp", "", "--sftp", "", "--ftp", "127.0.0.1:0"}, good: "complete reply-acknowledged", weak: "unproven reply-unacknowledged"}
+	w := way{flags: []string{"--tftp", "", "--sftp", "", "--ftp", "127.0.0.1:0"}, good: "complete reply-acknowledged", weak: "unproven reply-unacknowledged", prepare: forAnn(t, keeps)}
 	if private {
 		w.good = "complete close-notify"
-	}
-	w.prepare = func(s *swept) {
-		if keeps > 0 {
-			s.sent = len(s.fresh)
-			s.fresh = append(bytes.Clone(s.old[:keeps]), s.fresh...)
-		}
-		users := fmt.Sprintf("ann: {password: '%s', permissions: all, root: %s}\n", hash, s.root)
-		if err := os.MkdirAll(s.state, 0o750); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(s.state, usersFile), []byte(users), 0o600); err != nil {
-			t.Fatal(err)
-		}
 	}
 	w.put = func(_ *testing.T, to netip.AddrPort, content []byte, _ <-chan struct{}) bool {
 		before := []string{"TYPE I"}

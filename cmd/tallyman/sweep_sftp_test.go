@@ -6,15 +6,11 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
-	"fmt"
 	"io"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
-	"golang.org/x/crypto/bcrypt"
 	"golang.org/x/crypto/ssh"
 
 	"tallyman/source/sftp/packet"
@@ -22,57 +18,21 @@ import (
 
 // TestKillAtEachOperationLosesNothingAcknowledgedBySFTP is the sweep for uploads by SFTP: new, in the place of an old file, and behind it.
 func TestKillAtEachOperationLosesNothingAcknowledgedBySFTP(t *testing.T) {
-	f := func(name string, old []byte, flags uint32) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			n, acked := 1, 0
-			for ; ; n++ {
-				s := newSwept(t, n, old, bySFTP(t, flags))
-				if s.acked {
-					acked++
-				}
-				s.check()
-				_ = os.RemoveAll(filepath.Dir(s.root))
-				if !s.died || t.Failed() {
-					break
-				}
-			}
-			t.Logf("killed at each of %d operations; %d times after CLOSE was answered", n-1, acked-1)
-			if n < 30 || acked < 2 {
-				t.Errorf("only %d operations were reached, %d uploads acknowledged", n-1, acked)
-			}
-		})
-	}
 	old := bytes.Repeat([]byte("old "), 1000)
-	f("of a new name", nil, packet.FlagWrite|packet.FlagCreate|packet.FlagTruncate)
-	f("of a name that stands there", old, packet.FlagWrite|packet.FlagCreate|packet.FlagTruncate)
-	f("behind a file that stands there", old, packet.FlagWrite|packet.FlagAppend)
+	killAtEach(t, "of a new name", nil, bySFTP(t, packet.FlagWrite|packet.FlagCreate|packet.FlagTruncate, 0))
+	killAtEach(t, "of a name that stands there", old, bySFTP(t, packet.FlagWrite|packet.FlagCreate|packet.FlagTruncate, 0))
+	killAtEach(t, "behind a file that stands there", old, bySFTP(t, packet.FlagWrite|packet.FlagAppend, len(old)))
 }
 
-func bySFTP(t *testing.T, flags uint32) way {
+// bySFTP opens with these flags; the file keeps so many bytes of the old one.
+func bySFTP(t *testing.T, flags uint32, keeps int) way {
 	t.Helper()
-	hash, err := bcrypt.GenerateFromPassword([]byte("correct horse"), bcrypt.MinCost)
-	if err != nil {
-		t.Fatal(err)
+	return way{
+		flags: []string{"--tftp", "", "--ftp", "", "--sftp", "127.0.0.1:0"}, good: "complete closed", prepare: forAnn(t, keeps),
+		put: func(_ *testing.T, to netip.AddrPort, content []byte, _ <-chan struct{}) bool {
+			return putSFTP(to, flags, content)
+		},
 	}
-	w := way{flags: []string{"--tftp", "", "--ftp", "", "--sftp", "127.0.0.1:0"}, good: "complete closed"}
-	w.prepare = func(s *swept) {
-		if flags&packet.FlagAppend != 0 {
-			s.sent = len(s.fresh)
-			s.fresh = append(bytes.Clone(s.old), s.fresh...)
-		}
-		users := fmt.Sprintf("ann: {password: '%s', permissions: all, root: %s}\n", hash, s.root)
-		if err := os.MkdirAll(s.state, 0o750); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(s.state, usersFile), []byte(users), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	w.put = func(_ *testing.T, to netip.AddrPort, content []byte, _ <-chan struct{}) bool {
-		return putSFTP(to, flags, content)
-	}
-	return w
 }
 
 // putSFTP sends an upload and reports whether its CLOSE was answered with success. All else is a server that is dead.

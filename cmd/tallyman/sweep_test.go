@@ -25,6 +25,8 @@ import (
 	"time"
 
 	"tallyman"
+
+	"golang.org/x/crypto/bcrypt"
 )
 
 // victim is the program with a counter of the file operations of tree and spool: it dies by SIGKILL before the n-th. It ends like the program
@@ -51,29 +53,54 @@ func victim() {
 
 // TestKillAtEachOperationLosesNothingAcknowledged kills a server before each file operation of its start, of an upload and of its end.
 func TestKillAtEachOperationLosesNothingAcknowledged(t *testing.T) {
-	f := func(name string, old []byte) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			n, acked := 1, 0
-			for ; ; n++ {
-				s := newSwept(t, n, old, byTFTP())
-				if s.acked {
-					acked++
-				}
-				s.check()
-				_ = os.RemoveAll(filepath.Dir(s.root))
-				if !s.died || t.Failed() {
-					break
-				}
+	killAtEach(t, "of a new name", nil, byTFTP())
+	killAtEach(t, "of a name that stands there", bytes.Repeat([]byte("old "), 1000), byTFTP())
+}
+
+// killAtEach kills before the first operation, the second and so on, until an upload and the end after it have no more.
+func killAtEach(t *testing.T, name string, old []byte, w way) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) {
+		t.Parallel()
+		n, acked := 1, 0
+		for ; ; n++ {
+			s := newSwept(t, n, old, w)
+			if s.acked {
+				acked++
 			}
-			t.Logf("killed at each of %d operations; %d times after the last ACK", n-1, acked-1)
-			if n < 30 || acked < 2 {
-				t.Errorf("only %d operations were reached, %d uploads acknowledged", n-1, acked)
+			s.check()
+			_ = os.RemoveAll(filepath.Dir(s.root))
+			if !s.died || t.Failed() {
+				break
 			}
-		})
+		}
+		t.Logf("killed at each of %d operations; %d times after the answer", n-1, acked-1)
+		if n < 30 || acked < 2 {
+			t.Errorf("only %d operations were reached, %d uploads acknowledged", n-1, acked)
+		}
+	})
+}
+
+// forAnn prepares an account, and a file that keeps so many bytes of the old one.
+func forAnn(t *testing.T, keeps int) func(*swept) {
+	t.Helper()
+	hash, err := bcrypt.GenerateFromPassword([]byte("correct horse"), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
 	}
-	f("of a new name", nil)
-	f("of a name that stands there", bytes.Repeat([]byte("old "), 1000))
+	return func(s *swept) {
+		if keeps > 0 {
+			s.sent = len(s.fresh)
+			s.fresh = append(bytes.Clone(s.old[:keeps]), s.fresh...)
+		}
+		users := fmt.Sprintf("ann: {password: '%s', permissions: all, root: %s}\n", hash, s.root)
+		if err := os.MkdirAll(s.state, 0o750); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(s.state, usersFile), []byte(users), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // swept is one kill and what came of it.
