@@ -145,18 +145,18 @@ func (t *Tree) move(a *folder, base string, b *folder, final string, replace boo
 	return t.do("rename", b.join(final), func() error { return unix.Renameat(a.fd, base, b.fd, final) })
 }
 
-// SetModified sets the time of the last change of the content of a regular file.
+// SetModified sets the time of the last change of the content of a regular file, or of a folder.
 func (t *Tree) SetModified(name tallyman.Name, at time.Time) error {
-	return t.ofFile(name, "utimes", func(fd int) error { return setModified(fd, at) })
+	return t.ofFile(name, "utimes", true, func(fd int) error { return setModified(fd, at) })
 }
 
 // SetMode sets the permission bits of a regular file.
 func (t *Tree) SetMode(name tallyman.Name, mode fs.FileMode) error {
-	return t.ofFile(name, "chmod", func(fd int) error { return unix.Fchmod(fd, uint32(mode.Perm())) })
+	return t.ofFile(name, "chmod", false, func(fd int) error { return unix.Fchmod(fd, uint32(mode.Perm())) })
 }
 
-// ofFile changes something of a regular file itself.
-func (t *Tree) ofFile(name tallyman.Name, op string, do func(fd int) error) error {
+// ofFile changes something of a regular file itself, or where folders is set of a folder.
+func (t *Tree) ofFile(name tallyman.Name, op string, folders bool, do func(fd int) error) error {
 	return t.in(name, func(f *folder, base string) error {
 		fd, err := unix.Openat(f.fd, base, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 		if err != nil {
@@ -167,7 +167,7 @@ func (t *Tree) ofFile(name tallyman.Name, op string, do func(fd int) error) erro
 		if err := unix.Fstat(fd, &st); err != nil {
 			return err
 		}
-		if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		if k := st.Mode & unix.S_IFMT; k != unix.S_IFREG && (k != unix.S_IFDIR || !folders) {
 			return refuse(tallyman.NotWritable, "%s is %s: only a file is changed so", tallyman.Escape(t.abs(f.join(base))), sortOf(st.Mode))
 		}
 		return t.do(op, f.join(base), func() error { return do(fd) })

@@ -45,6 +45,11 @@ func TestNamesAreChanged(t *testing.T) {
 	if i, err := tr.Stat(named(t, "d/e/h")); err != nil || !i.Modified.Equal(at) || i.Mode != 0o600 {
 		t.Errorf("%+v, %v", i, err)
 	}
+	ok(tr.SetModified(named(t, "d/e"), at)) // of a folder too; its mode stays
+	refused(t, tr.SetMode(named(t, "d/e"), 0o700), tallyman.NotWritable, "a folder")
+	if i, err := tr.Stat(named(t, "d/e")); err != nil || !i.Modified.Equal(at) || i.Mode != 0o755 {
+		t.Errorf("%+v, %v", i, err)
+	}
 	ok(only(tr.Remove(named(t, "d/e/h"))))
 	ok(tr.Rmdir(named(t, "d/e")))
 	ok(tr.Rmdir(named(t, "d")))

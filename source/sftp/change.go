@@ -192,10 +192,10 @@ func (s *session) dress(n tallyman.Name, a *packet.Attrs) error {
 	if a.Flags&packet.HasOwner != 0 && (a.UID != info.UID || a.GID != info.GID) { // cp -p gives a file to the owner that it has
 		return refuse(tallyman.Policy, "the owner is not changed here")
 	}
-	if info.Dir {
-		return nil // its mode stays: clients that copy trees set it
+	if n.Path() == "" {
+		return nil // the root stays as it is: clients that copy trees set both
 	}
-	if a.Flags&packet.HasMode != 0 {
+	if a.Flags&packet.HasMode != 0 && !info.Dir { // of a folder the mode stays
 		if err := t.SetMode(n, asked(a.Mode)); err != nil {
 			return err
 		}
