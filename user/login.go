@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"net/netip"
 	"sync"
 	"time"
@@ -159,6 +160,19 @@ func (m *Meter) Take(a *Account, bytes, files int64) bool {
 	m.pending += bytes
 	m.files += files
 	return true
+}
+
+// Left is how many bytes the account may add by now: of any size without a quota of bytes, none when the quota of files is used up.
+func (m *Meter) Left(a *Account) int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case a.QuotaFiles > 0 && m.files >= a.QuotaFiles:
+		return 0
+	case a.QuotaBytes > 0:
+		return max(a.QuotaBytes-m.bytes-m.pending, 0)
+	}
+	return math.MaxInt64
 }
 
 // Give gives back what an upload that was broken off had taken.

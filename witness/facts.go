@@ -15,7 +15,7 @@ import (
 // said are the protocol facts of all witnesses, as far as they are summed up here; what is not there is 0.
 type said struct {
 	Asked, Granted                                                      map[string]json.RawMessage
-	Mode, Format, Comm, Exe, User, Close, Command, Data, TLS            string
+	Mode, Format, Comm, Exe, User, Close, Command, Compared, Data, TLS  string
 	FirstPacket, LastPacket                                             time.Time
 	DataMode                                                            string
 	Packets, DataPackets, Blocks, BlocksAcked, Blksize, Window, Offset  int64
@@ -34,7 +34,7 @@ func (s *said) UnmarshalJSON(b []byte) error {
 	}
 	for key, to := range map[string]any{
 		"asked": &s.Asked, "granted": &s.Granted, "mode": &s.Mode, "format": &s.Format, "comm": &s.Comm, "exe": &s.Exe, "user": &s.User, "close": &s.Close,
-		"command": &s.Command, "data": &s.Data, "tls": &s.TLS, "first_packet": &s.FirstPacket, "last_packet": &s.LastPacket, "data_mode": &s.DataMode,
+		"command": &s.Command, "compared": &s.Compared, "data": &s.Data, "tls": &s.TLS, "first_packet": &s.FirstPacket, "last_packet": &s.LastPacket, "data_mode": &s.DataMode,
 		"packets": &s.Packets, "data_packets": &s.DataPackets, "blocks": &s.Blocks, "blocks_acked": &s.BlocksAcked, "blksize": &s.Blksize, "window": &s.Window,
 		"offset": &s.Offset, "retransmits": &s.Retransmits, "duplicates": &s.Duplicates, "requests": &s.Requests, "strangers": &s.Strangers,
 		"missing_bytes": &s.MissingBytes, "repeated_bytes": &s.Repeats, "wire_bytes_up": &s.WireBytesUp, "wire_bytes_down": &s.WireBytesDown,
@@ -183,6 +183,7 @@ func served(t *tallyman.Transfer) []tallyman.Fact {
 	if t.Bytes >= 0 {
 		out.add("bytes", tallyman.Count(t.Bytes)+" confirmed")
 	}
+	out.add("compared", prefixed("the client asked afterwards what is stored, by ", tallyman.Escape(s.Compared)))
 	out.add("digest", string(t.Digest))
 	return out
 }

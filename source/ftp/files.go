@@ -47,6 +47,8 @@ type Files interface {
 	Stat(name tallyman.Name) (Info, error)
 	// List tells what is in a folder, sorted by name.
 	List(name tallyman.Name) ([]Info, error)
+	// Available is how many bytes an upload into a folder may have by now.
+	Available(dir tallyman.Name) (bytes int64, err error)
 	Mkdir(name tallyman.Name) error
 	Rmdir(name tallyman.Name) error
 	Remove(name tallyman.Name) error

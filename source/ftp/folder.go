@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"math"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -179,6 +180,33 @@ func (f *Folder) List(name tallyman.Name) ([]Info, error) {
 		out[i] = f.told(&all[i], strings.TrimPrefix(name.Path()+"/"+all[i].Name, "/"))
 	}
 	return out, nil
+}
+
+// Available implements Files: what the disk has beside what must stay free, or what is left of the quota or of the size that an upload may have.
+func (f *Folder) Available(dir tallyman.Name) (int64, error) {
+	if err := f.may(dir, user.List, false); err != nil {
+		return 0, err
+	}
+	p := f.Policy()
+	if !p.Write {
+		return 0, nil
+	}
+	space, err := f.Tree.Space(dir)
+	if err != nil {
+		return 0, refused(err)
+	}
+	free := int64(min(space.Avail*space.BlockSize, math.MaxInt64))
+	if p.MinFree != nil {
+		free -= int64(p.MinFree(space.Blocks * space.BlockSize))
+	}
+	if p.MaxSize > 0 {
+		free = min(free, p.MaxSize)
+	}
+	left, err := f.Quota.left()
+	if err != nil {
+		return 0, err
+	}
+	return max(min(free, left), 0), nil
 }
 
 func (f *Folder) told(i *tree.Info, path string) Info {

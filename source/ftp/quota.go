@@ -1,6 +1,8 @@
 package ftp
 
 import (
+	"math"
+
 	"tallyman"
 	"tallyman/user"
 )
@@ -32,6 +34,18 @@ func (q *Quota) begin() (*share, error) {
 		return nil, &Refusal{Reason: tallyman.Quota, Text: "the quota of files of " + q.Account.Name + " is used up"}
 	}
 	return &share{of: q.Account, meter: m}, nil
+}
+
+// left is how many bytes may be added.
+func (q *Quota) left() (int64, error) {
+	if q == nil {
+		return math.MaxInt64, nil
+	}
+	m, err := q.Meter()
+	if err != nil {
+		return 0, err
+	}
+	return m.Left(q.Account), nil
 }
 
 // gone says that a file was removed.

@@ -132,6 +132,9 @@ func TestAQuotaEndsAnUploadAndIsGivenBack(t *testing.T) {
 	r := withAccounts(t, "small: {password: HASH, permissions: all, quota: {bytes: 100KiB, files: 3}}\n")
 	c := r.dial()
 	c.as("small")
+	if got := c.cmd(213, "AVBL"); got != "213 102400\r\n" {
+		t.Error(got)
+	}
 	if code := c.put("STOR a", strings.Repeat("x", 60<<10)); code != 226 {
 		t.Fatal(code)
 	}
@@ -141,12 +144,19 @@ func TestAQuotaEndsAnUploadAndIsGivenBack(t *testing.T) {
 	if e := r.rec.ended(t, "b"); e.Reason != tallyman.Quota {
 		t.Errorf("%+v", e)
 	}
+	if got := c.cmd(213, "AVBL /"); got != "213 40960\r\n" {
+		t.Error(got)
+	}
 	if code := c.put("STOR b", strings.Repeat("x", 30<<10)); code != 226 {
 		t.Fatal(code)
 	}
 	if code := c.put("STOR c", ""); code != 226 {
 		t.Fatal(code)
 	}
+	if got := c.cmd(213, "AVBL"); got != "213 0\r\n" { // no file more
+		t.Error(got)
+	}
+	c.cmd(550, "AVBL none")
 	c.passive()
 	c.cmd(552, "STOR d")
 	c.cmd(250, "DELE a")

@@ -124,6 +124,8 @@ func (v *session) work(d engine.Do) engine.Answer {
 		if err == nil && a.Info.Dir {
 			err = &Refusal{Reason: tallyman.NotFound, Text: a.Path + " is a folder"}
 		}
+	case "AVBL":
+		a.Info.Size, err = files.Available(d.Name)
 	case "MLST", "RNFR":
 		a.Info, err = files.Stat(d.Name)
 	case "STAT":

@@ -189,7 +189,7 @@ func TestPythonFtplibTransfers(t *testing.T) {
 	dir, content := t.TempDir(), noise(3, 1_000_000)
 	s.write(dir, "in", content)
 	script := `
-import ftplib, io, ssl, sys
+import ftplib, io, os, ssl, sys
 host, port = sys.argv[1].split(":")
 for kind in ("plain", "tls"):
     if kind == "plain":
@@ -205,6 +205,9 @@ for kind in ("plain", "tls"):
     f.retrbinary("RETR " + kind, got.write)
     assert got.getvalue() == open("in", "rb").read()
     assert f.size(kind) == 1000000
+    assert f.sendcmd("HASH " + kind).split()[2] == "0-1000000"
+    free = os.statvfs(sys.argv[2])
+    assert 0 < int(f.sendcmd("AVBL")[4:]) < free.f_bavail * free.f_bsize + (64 << 20), f.sendcmd("AVBL")
     f.storlines("STOR lines-" + kind, io.BytesIO(b"one\ntwo\n"))
     lines = []
     f.retrlines("RETR lines-" + kind, lines.append)
@@ -223,10 +226,14 @@ for kind in ("plain", "tls"):
         pass
     f.close()
 `
-	if out, code := client(t, dir, nil, "python3", "-c", script, s.ftp.String()); code != 0 {
+	if out, code := client(t, dir, nil, "python3", "-c", script, s.ftp.String(), s.root); code != 0 {
 		t.Fatalf("python ends with %d: %s", code, out)
 	}
 	s.is("put", "plain", "complete", "reply-acknowledged", content)
+	// Who asks for the size behind an upload compares it. (HASH comes behind a download here, and is evidence of the upload all the same.)
+	for _, name := range []string{"plain", "tls"} {
+		s.await(1, func(r *record) bool { return r.Op == "put" && r.File == name && r.Details.Compared == "SIZE HASH" })
+	}
 	s.is("get", "plain", "complete", "reply-acknowledged", content)
 	s.is("put", "tls", "complete", "close-notify", content)
 	s.is("put", "lines-plain", "complete", "reply-acknowledged", nil)

@@ -56,6 +56,7 @@ type details struct {
 	Asked       map[string]string `json:"asked"`
 	Granted     map[string]string `json:"granted"`
 	Mode        string            `json:"mode"`
+	Compared    string            `json:"compared"`
 	Blksize     int               `json:"blksize"`
 	Window      int               `json:"window"`
 	Requests    int               `json:"requests"`

@@ -151,13 +151,15 @@ type Transfer struct {
 	Size      int64 // of the file: at open of a download, as stored of an upload
 	ASCII     bool
 	Passive   bool
-	Private   bool // the data connection was to be TLS
+	Private   bool     // the data connection was to be TLS
+	Compared  []string // by which commands the client learned, behind the final reply, what is stored
 
 	End     Ending
 	Codes   []int
 	Reason  tallyman.Reason
 	Err     string
 	Digest  tallyman.Digest
+	at      tallyman.Name
 	aborted bool
 	why     tallyman.Reason // of Halt
 	storing bool

@@ -76,6 +76,8 @@ type Machine struct {
 	moved    int64
 	waiting  [][]byte
 	unproven []*proof
+	stored   *Transfer // the upload before, nil if none was stored
+	storedAt time.Time
 	began    time.Time // of the transfer before
 	loginBy  time.Time
 	idleAt   time.Time

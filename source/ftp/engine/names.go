@@ -46,7 +46,7 @@ func (m *Machine) doName(c command.Command) {
 		c.Arg = strings.Trim(c.Arg, `"`)
 	}
 	_, name, err := command.Resolve(m.dir, c.Arg)
-	if err != nil || c.Arg == "" && c.Verb != "MLST" {
+	if err != nil || c.Arg == "" && c.Verb != "MLST" && c.Verb != "AVBL" {
 		m.reply(map[bool]int{true: 501, false: 550}[c.Arg == ""], public(tallyman.BadRequest))
 		return
 	}
@@ -160,11 +160,12 @@ func (m *Machine) Did(now time.Time, a Answer) {
 	}
 	path, name, _ := command.Resolve(m.dir, c.Arg)
 	i := &a.Info
+	m.compared(c.Verb, name, &a)
 	switch c.Verb {
 	case "CWD":
 		m.dir = path
 		m.reply(250, "OK")
-	case "SIZE":
+	case "SIZE", "AVBL":
 		m.reply(213, strconv.FormatInt(i.Size, 10))
 	case "MDTM":
 		m.reply(213, string(command.AppendStamp(nil, i.Modified)))

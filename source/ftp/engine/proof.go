@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"slices"
 	"time"
 
 	"tallyman"
+	"tallyman/source/ftp/listing"
 )
 
 // proof is a transfer whose final reply was sent and is not known to have come.
@@ -92,4 +94,32 @@ func (m *Machine) finish(x *Transfer, r tallyman.Reason, why string) {
 		x.Err = why
 	}
 	m.do(Finish{T: x})
+}
+
+// comparesWithin is how long behind its final reply a question is evidence of an upload: the record is open for late evidence no longer (Settle of join, with
+// room for the way there).
+const comparesWithin = 3 * time.Second
+
+// compared notes that the client was told what is stored: who asks for size or hash behind an upload compares it with what it has. An answer that differs
+// is about what somebody else has put there.
+func (m *Machine) compared(verb string, name tallyman.Name, a *Answer) {
+	x := m.stored
+	if x == nil || x.at != name || m.now.Sub(m.storedAt) > comparesWithin || slices.Contains(x.Compared, verb) {
+		return
+	}
+	switch verb {
+	case "SIZE", "MLST":
+		if a.Info.Size != x.Size || a.Info.ID != x.Handle || verb == "MLST" && !m.facts[listing.Size] {
+			return
+		}
+	case "HASH", "XSHA256":
+		if a.Info.Size != x.Size || x.Digest != "" && string(x.Digest) != "sha256:"+a.Sum {
+			return
+		}
+	default:
+		return
+	}
+	if x.Compared = append(x.Compared, verb); x.Reason.Verdict() == tallyman.Complete { // else its end is still to be told
+		m.do(Finish{T: x})
+	}
 }

@@ -202,6 +202,8 @@ func TestNamesAreAskedForAndToldSafely(t *testing.T) {
 	}
 	f("CWD d/e", "Do CWD d/e, 250")
 	f("SIZE f", "Do SIZE d/e/f, 213")
+	f("AVBL", "Do AVBL d/e, 213")
+	f("AVBL ../f", "Do AVBL d/f, 213")
 	f("CDUP", "Do CWD d, 250")
 	f("CWD ..", "Do CWD , 250")
 	f("CWD ..", "250")

@@ -53,7 +53,7 @@ func (m *Machine) transfer(c command.Command, o Open) {
 		Op: o.Op, Began: m.stamp(), Verb: c.Verb, Name: m.asked(c.Arg), User: m.user, Offset: max(o.Offset, 0), Announced: o.Announced, Size: -1,
 		ASCII: m.ascii && o.Op != tallyman.OpList, Passive: m.passive, Private: m.private,
 	}
-	o.Name, o.ASCII = name, m.ascii
+	o.Name, o.ASCII, m.x.at = name, m.ascii, name
 	m.offset, m.announced = 0, -1
 	switch {
 	case err == nil && o.Name.Path() == "" && o.Op != tallyman.OpList:
@@ -133,7 +133,8 @@ func (m *Machine) Opened(now time.Time, o Opened) {
 	switch {
 	case o.Made != "":
 		x.Name = o.Made
-		text = "FILE: " + o.Made // RFC 1123, 4.1.2.9
+		x.at, _ = tallyman.ParseName(o.Made) // the driver made it of one
+		text = "FILE: " + o.Made             // RFC 1123, 4.1.2.9
 	case x.Op == tallyman.OpGet && !x.ASCII:
 		text = fmt.Sprintf("Here come %d bytes", o.Size-x.Offset)
 	case x.Op == tallyman.OpPut || x.Op == tallyman.OpAppend:
@@ -242,6 +243,7 @@ func (m *Machine) Stored(now time.Time, s Stored) {
 		m.failed(tallyman.ControlLost, 0, "the control connection was lost while the file was stored: it stands there, and nobody knows whether it is whole")
 		return
 	}
+	m.stored, m.storedAt = x, now
 	m.well()
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tallyman"
+	"tallyman/source/ftp/listing"
 )
 
 func TestUploadIsCompleteWhenItsReplyWasAcknowledged(t *testing.T) {
@@ -18,6 +19,52 @@ func TestUploadIsCompleteWhenItsReplyWasAcknowledged(t *testing.T) {
 	p.did("226")
 	p.says("NOOP")
 	p.did("Finish reply-acknowledged, 200")
+}
+
+// What is told later is about another moment: the record waits no longer, or somebody has put another file there.
+func TestWhoAsksBehindAnUploadWhatIsStoredHasComparedIt(t *testing.T) {
+	digest := strings.Repeat("ab", 32)
+	stored := func() *play {
+		p := login(t, nil)
+		p.open.Handle = "8:1"
+		p.says("EPSV", "STOR f")
+		p.moved(Ending{Bytes: 10, Digest: "sha256:" + tallyman.Digest(digest)})
+		p.stored(Stored{Size: 10, Digest: "sha256:" + tallyman.Digest(digest)})
+		p.log = nil
+		return p
+	}
+	p := stored()
+	p.answer = Answer{Info: listing.Info{Size: 10, ID: "8:1"}, Sum: digest}
+	p.says("SIZE f", "SIZE f", "MDTM f", "XSHA256 f")
+	p.did("Finish reply-acknowledged, Do SIZE f, Finish reply-acknowledged, 213, Do SIZE f, 213, Do MDTM f, 213, Do XSHA256 f, Finish reply-acknowledged, 250")
+	if got := strings.Join(p.m.stored.Compared, " "); got != "SIZE XSHA256" {
+		t.Errorf("compared by %q", got)
+	}
+	for _, other := range []Answer{{Info: listing.Info{Size: 11, ID: "8:1"}, Sum: digest}, {Info: listing.Info{Size: 10, ID: "8:2"}, Sum: strings.Repeat("cd", 32)}} {
+		p := stored()
+		p.answer = other
+		p.says("SIZE f", "MLST f", "HASH f", "SIZE g")
+		if got := p.m.stored.Compared; got != nil {
+			t.Errorf("%+v: compared by %q", other, got)
+		}
+	}
+	p = stored()
+	p.answer = Answer{Info: listing.Info{Size: 10, ID: "8:1"}}
+	p.pass(4 * time.Second)
+	p.says("SIZE f")
+	p.did("Finish reply-acknowledged, Do SIZE f, 213")
+	// Asked before the reply was acknowledged, it is told with the end.
+	p = stored()
+	p.answer = Answer{Info: listing.Info{Size: 10, ID: "8:1"}}
+	p.state.Unacked = 5
+	p.says("OPTS MLST type;", "MLST f", "SIZE f")
+	p.did("200, Do MLST f, 250, Do SIZE f, 213")
+	p.state.Unacked = 0
+	p.says("NOOP")
+	p.did("Finish reply-acknowledged, 200")
+	if got := strings.Join(p.m.stored.Compared, " "); got != "SIZE" {
+		t.Errorf("compared by %q", got)
+	}
 }
 
 func TestAReplyWithoutAFurtherCommandIsProvenByASecondWithoutAReset(t *testing.T) {

@@ -67,7 +67,7 @@ func find(name string) (verb, bool) {
 		return verb{do: (*Machine).doCwd}, true
 	case "PWD", "XPWD":
 		return verb{do: (*Machine).doPwd}, true
-	case "SIZE", "MDTM", "MLST", "HASH", "XSHA256", "MKD", "XMKD", "RMD", "XRMD", "DELE", "RNFR":
+	case "SIZE", "MDTM", "MLST", "AVBL", "HASH", "XSHA256", "MKD", "XMKD", "RMD", "XRMD", "DELE", "RNFR":
 		return verb{do: (*Machine).doName}, true
 	case "RNTO":
 		return verb{do: (*Machine).doRnto}, true
@@ -83,7 +83,7 @@ func find(name string) (verb, bool) {
 }
 
 // understood is what HELP tells: what find knows, which a test compares.
-const understood = "ABOR ALLO APPE AUTH CDUP CWD DELE EPRT EPSV FEAT HASH HELP LIST MDTM MFMT MKD MLSD MLST MODE NLST NOOP OPTS PASS PASV PBSZ PORT PROT PWD QUIT " +
+const understood = "ABOR ALLO APPE AUTH AVBL CDUP CWD DELE EPRT EPSV FEAT HASH HELP LIST MDTM MFMT MKD MLSD MLST MODE NLST NOOP OPTS PASS PASV PBSZ PORT PROT PWD QUIT " +
 	"REST RETR RMD RNFR RNTO SITE SIZE STAT STOR STOU STRU SYST TYPE USER XCUP XCWD XMKD XPWD XRMD XSHA256"
 
 func (m *Machine) doHelp(command.Command) {
@@ -105,7 +105,7 @@ func (m *Machine) doFeat(command.Command) {
 	if m.cfg.Passive {
 		lines = append(lines, "EPSV", "PASV")
 	}
-	lines = append(lines, "HASH SHA-256*", "MDTM", "MFMT", "MLST "+m.facts.Feature(), "REST STREAM", "SIZE", "TVFS", "UTF8", "XSHA256")
+	lines = append(lines, "AVBL", "HASH SHA-256*", "MDTM", "MFMT", "MLST "+m.facts.Feature(), "REST STREAM", "SIZE", "TVFS", "UTF8", "XSHA256")
 	m.reply(211, append(lines, "End")...)
 }
 

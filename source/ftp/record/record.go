@@ -12,6 +12,7 @@ package record
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 
 	"tallyman"
@@ -129,6 +130,7 @@ func facts(t *engine.Transfer) string {
 		d.Count("allo", t.Announced)
 	}
 	d.Text("command", t.Verb)
+	d.Text("compared", strings.Join(t.Compared, " "))
 	if end.Peer.IsValid() {
 		d.Text("data", end.Peer.String()+">"+end.Local.String())
 	}
