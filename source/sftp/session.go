@@ -26,7 +26,8 @@ const (
 type session struct {
 	c       *connection
 	channel io.ReadWriter
-	in      *bufio.Reader
+	in      *bufio.Reader // reads from pace
+	pace    *pace
 	out     []byte  // replies that have not left
 	big     *[]byte // the buffer that out lies in when it is a large one
 	handles map[uint32]handle
@@ -41,7 +42,8 @@ type handle interface {
 }
 
 func newSession(c *connection, channel io.ReadWriter) *session {
-	return &session{c: c, channel: channel, in: bufio.NewReaderSize(channel, smallBuffer), handles: map[uint32]handle{}}
+	p := &pace{from: channel, stall: c.srv.cfg.Stall, giveUp: func() { c.end(tallyman.ClientSilent) }}
+	return &session{c: c, channel: channel, pace: p, in: bufio.NewReaderSize(p, smallBuffer), handles: map[uint32]handle{}}
 }
 
 // run answers requests until the client ends, and then ends what it left open.
@@ -92,17 +94,18 @@ func (s *session) answer() error {
 
 // one reads and answers one request of n bytes.
 func (s *session) one(n int) error {
-	var body []byte
-	if p, err := s.in.Peek(min(n, smallBuffer)); err == nil && n <= smallBuffer {
-		body = p
-		defer func() { _, _ = s.in.Discard(n) }() // it was peeked at
-	} else {
+	var into []byte
+	if n > smallBuffer {
 		buf := s.c.srv.bufs.Get().(*[]byte)
 		defer s.c.srv.bufs.Put(buf)
-		body = (*buf)[:n]
-		if _, err := io.ReadFull(s.in, body); err != nil {
-			return err
-		}
+		into = (*buf)[:n]
+	}
+	body, err := s.whole(n, into)
+	if err != nil {
+		return err
+	}
+	if into == nil {
+		defer func() { _, _ = s.in.Discard(n) }() // it was peeked at
 	}
 	q, err := packet.Parse(body)
 	switch {
@@ -121,6 +124,19 @@ func (s *session) one(n int) error {
 		return nil
 	}
 	return s.dispatch(&q)
+}
+
+// whole waits for a request of n bytes: it reads it, or without a place to read into looks at it.
+func (s *session) whole(n int, into []byte) ([]byte, error) {
+	if s.in.Buffered() < n {
+		s.pace.begin()
+		defer s.pace.end()
+	}
+	if into == nil {
+		return s.in.Peek(n)
+	}
+	_, err := io.ReadFull(s.in, into)
+	return into, err
 }
 
 // dispatch does what is asked. An error ends the session; whatever can be told to the client is told.
