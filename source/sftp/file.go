@@ -23,6 +23,7 @@ type download struct {
 	file   *tree.File
 	sent   ranges.Set
 	reads  int64
+	copied int64 // bytes that went into another file here
 	first  int64 // offset of the first read
 	err    error // what ended it, if we did
 	sum    hash.Hash
@@ -92,15 +93,8 @@ func handleName(id tree.Identity) string {
 // read answers a READ, of a file or of an upload.
 func (s *session) read(q *packet.Request) error {
 	n := int(min(q.Length, packet.MaxData))
-	var from io.ReaderAt
-	d, isDownload := s.handleOf(q).(*download)
-	u, isUpload := s.handleOf(q).(*upload)
-	switch {
-	case isDownload:
-		from = d.file
-	case isUpload && u.readable && u.failed == nil:
-		from = u.up
-	default:
+	from, d := s.readable(q.Handle)
+	if from == nil {
 		s.status(q.ID, packet.Failure, "no such handle")
 		return nil
 	}
@@ -120,7 +114,7 @@ func (s *session) read(q *packet.Request) error {
 	at := len(s.out)
 	p := s.out[at : at+packet.DataHead+n]
 	got, err := from.ReadAt(p[packet.DataHead:], int64(q.Offset))
-	if isDownload {
+	if d != nil {
 		d.note(p[packet.DataHead:packet.DataHead+got], int64(q.Offset), err)
 	}
 	switch {
@@ -162,6 +156,9 @@ func (d *download) end(closed bool) error {
 	more := map[string]any{"reads": d.reads}
 	if d.first > 0 {
 		more["offset"] = d.first
+	}
+	if d.copied > 0 {
+		more["copied"] = d.copied
 	}
 	reason, text := tallyman.ClosedWell, ""
 	switch {

@@ -190,6 +190,8 @@ func (s *session) extended(q *packet.Request) {
 			return
 		}
 		s.reply(q.ID, u.sync())
+	case packet.CopyData:
+		s.copyData(q)
 	default:
 		s.status(q.ID, packet.Unsupported, "no such extension")
 	}
@@ -330,11 +332,13 @@ func (s *session) full() error {
 	return nil
 }
 
-func (s *session) handleOf(q *packet.Request) handle {
-	if len(q.Handle) != 4 {
+func (s *session) handleOf(q *packet.Request) handle { return s.handleAt(q.Handle) }
+
+func (s *session) handleAt(name string) handle {
+	if len(name) != 4 {
 		return nil
 	}
-	return s.handles[binary.BigEndian.Uint32([]byte(q.Handle))]
+	return s.handles[binary.BigEndian.Uint32([]byte(name))]
 }
 
 func (s *session) close(q *packet.Request) {

@@ -196,6 +196,9 @@ func failure(r tallyman.Reason) tallyman.Reason {
 
 func (u *upload) facts() map[string]any {
 	more := map[string]any{"writes": u.writes}
+	if u.copied > 0 {
+		more["copied"] = u.copied
+	}
 	if u.base > 0 {
 		more["offset"] = u.base
 	}

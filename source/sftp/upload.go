@@ -26,6 +26,7 @@ type upload struct {
 	base     int64 // bytes of the old file that it began with
 	came     int64 // payload of all writes
 	writes   int64
+	copied   int64 // of came: from another file here
 	has      ranges.Set
 	failed   error // the first thing that went wrong: nothing will be stored
 	sum      hash.Hash

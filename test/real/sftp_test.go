@@ -93,7 +93,7 @@ func TestOpenSSHDoesWithSFTPWhatItDoesDaily(t *testing.T) {
 	write(t, dir, "large", large)
 	write(t, dir, "with space", []byte("x"))
 	out, code := s.batch(dir, "pwd", "put -p large", `put "with space"`, "get -p large back", "mkdir d", "rename large d/l", "ln d/l second", "ls -la", "df", "chmod 600 second", "rm second",
-		"cd d", "cd ..", "get d/l again", "put large d/l", "!cmp large back")
+		"cd d", "cd ..", "get d/l again", "put large d/l", "!cmp large back", "cp d/l copied")
 	if code != 0 || !strings.Contains(out, "Remote working directory: /") {
 		t.Fatalf("sftp ends with %d: %s", code, out)
 	}
@@ -103,6 +103,8 @@ func TestOpenSSHDoesWithSFTPWhatItDoesDaily(t *testing.T) {
 	s.moved("put", "/with space", "complete", "closed", []byte("x"))
 	s.moved("get", "/large", "complete", "closed", large)
 	s.moved("put", "/d/l", "complete", "closed", large)
+	same(t, filepath.Join(s.root, "copied"), large) // by copy-data: no byte of it went to the client
+	s.moved("put", "/copied", "complete", "closed", large)
 	for _, op := range []string{"mkdir /d", "rename /large", "link /d/l", "delete /second"} {
 		what, file, _ := strings.Cut(op, " ") // an outcome, and no verdict: no content has moved
 		s.await(1, func(r *record) bool {
@@ -119,7 +121,7 @@ func TestOpenSSHDoesWithSFTPWhatItDoesDaily(t *testing.T) {
 		t.Errorf("%v, %v", st, err)
 	}
 	// What is not there, may not be, or is in the way ends the batch and is told.
-	for line, want := range map[string]string{"get none": "not found", "put large ../../../etc/none/x": "No such file", "rmdir d": "Permission denied", "mkdir d": "Failure"} {
+	for line, want := range map[string]string{"get none": "not found", "put large ../../../etc/none/x": "No such file", "rmdir d": "Permission denied", "mkdir d": "Failure", "ln -s d/l link": "Operation unsupported"} {
 		if out, code := s.batch(dir, line); code == 0 || !strings.Contains(out, want) {
 			t.Errorf("%s ends with %d: %s", line, code, out)
 		}

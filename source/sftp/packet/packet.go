@@ -57,7 +57,7 @@ const (
 	MaxData   = 255 << 10 // bytes of one read or write
 )
 
-// Extensions of OpenSSH.
+// Extensions: those of OpenSSH, and that of draft-ietf-secsh-filexfer-extensions-00 which it has too.
 const (
 	PosixRename = "posix-rename@openssh.com"
 	StatVFS     = "statvfs@openssh.com"
@@ -65,6 +65,7 @@ const (
 	Hardlink    = "hardlink@openssh.com"
 	Fsync       = "fsync@openssh.com"
 	Limits      = "limits@openssh.com"
+	CopyData    = "copy-data"
 )
 
 // ErrShort is what a packet that ends too early is.
@@ -83,6 +84,9 @@ type Request struct {
 	Attrs     Attrs
 	Data      []byte
 	Extension string
+	To        string // of CopyData: the handle to write to, where, and how many bytes, 0 for all
+	ToOffset  uint64
+	Bytes     uint64
 	Rest      []byte // what stands behind: of Init and of an extension that is not known all, else what has no meaning
 }
 
@@ -133,6 +137,8 @@ func (in *input) extension(q *Request) {
 		q.Path = in.text()
 	case FStatVFS, Fsync:
 		q.Handle = in.text()
+	case CopyData:
+		q.Handle, q.Offset, q.Bytes, q.To, q.ToOffset = in.text(), in.uint64(), in.uint64(), in.text(), in.uint64()
 	case Limits:
 	default:
 		q.Rest = in.rest()
@@ -170,6 +176,9 @@ func (q *Request) Append(b []byte) []byte {
 			b = appendText(b, q.Path)
 		case FStatVFS, Fsync:
 			b = appendText(b, q.Handle)
+		case CopyData:
+			b = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(appendText(b, q.Handle), q.Offset), q.Bytes)
+			b = binary.BigEndian.AppendUint64(appendText(b, q.To), q.ToOffset)
 		}
 	}
 	return Finish(append(b, q.Rest...), at)

@@ -27,6 +27,7 @@ func requests() []Request {
 		{Type: Extended, ID: 9, Extension: StatVFS, Path: "a"},
 		{Type: Extended, ID: 9, Extension: Fsync, Handle: "h"},
 		{Type: Extended, ID: 9, Extension: Limits},
+		{Type: Extended, ID: 9, Extension: CopyData, Handle: "h", Offset: 1 << 40, Bytes: 7, To: "g", ToOffset: 9},
 		{Type: Extended, ID: 9, Extension: "vendor-id", Rest: []byte("what it is")},
 	}
 }

@@ -33,7 +33,7 @@ func begin(b []byte, kind byte, id uint32) ([]byte, int) {
 // AppendVersion answers Init with version 3 and the extensions.
 func AppendVersion(b []byte) []byte {
 	b, at := begin(b, Version, 3)
-	for _, e := range [...][2]string{{PosixRename, "1"}, {StatVFS, "2"}, {FStatVFS, "2"}, {Hardlink, "1"}, {Fsync, "1"}, {Limits, "1"}} {
+	for _, e := range [...][2]string{{PosixRename, "1"}, {StatVFS, "2"}, {FStatVFS, "2"}, {Hardlink, "1"}, {Fsync, "1"}, {Limits, "1"}, {CopyData, "1"}} {
 		b = appendText(appendText(b, e[0]), e[1])
 	}
 	return Finish(b, at)
