@@ -190,6 +190,8 @@ type FTP struct {
 	TLS string `yaml:"tls" words:"none explicit required"`
 	// Whether data connections must resume the TLS session of their control connection. Accounts may be exempted.
 	TLSReuse bool `yaml:"tls_reuse"`
+	// Whose data connections need not, for clients that cannot: addresses and networks, as in allow. Empty exempts nobody.
+	TLSReuseExempt Allow `yaml:"tls_reuse_exempt" eg:"[10.20.7.0/24]"`
 	// The address where connections are TLS from the first byte. Empty means none.
 	Implicit Addr `yaml:"implicit" eg:":990"`
 	// The certificate chain in PEM form, read again when it changes. Empty means a certificate that Tallyman makes itself.

@@ -153,6 +153,13 @@ func (h *house) ftpConfig() (ftp.Config, *pairFile, error) {
 	f.Ports = data.Range{First: c.PasvPorts.First, Last: c.PasvPorts.Last}
 	f.Idle, f.Stall, f.Drain, f.Hash = time.Duration(c.Idle), time.Duration(c.Stall), time.Duration(h.cfg.Drain), c.Hash
 	f.TLS = map[string]engine.TLS{"none": engine.None, "explicit": engine.Explicit, "required": engine.Required}[c.TLS]
+	if len(c.TLSReuseExempt) > 0 {
+		exempt, err := acl.Parse(c.TLSReuseExempt, "serve.ftp.tls_reuse_exempt")
+		if err != nil {
+			return f, nil, err
+		}
+		f.Exempt = func(client netip.Addr) bool { ok, _ := exempt.Allow(client); return ok }
+	}
 	if public, err := netip.ParseAddr(c.PasvAddress); err == nil {
 		private, err := acl.Parse([]string{"private"}, "private")
 		if err != nil {

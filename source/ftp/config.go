@@ -23,6 +23,8 @@ type Config struct {
 	Certificate func() (*tls.Certificate, error)
 	// Reuse requires that data connections resume the TLS session of their control connection.
 	Reuse bool
+	// Exempt says for whose clients that does not hold; nil: for nobody's.
+	Exempt func(client netip.Addr) bool
 	// Active allows PORT and EPRT, Passive allows PASV and EPSV.
 	Active, Passive bool
 	// Ports are those of passive data connections; the zero Range leaves them to the kernel.

@@ -330,13 +330,19 @@ func (v *session) release() {
 	v.tails = nil
 }
 
+// reuse says whether data connections must resume the TLS session of the control connection.
+func (v *session) reuse() bool {
+	c := &v.server.cfg
+	return c.Reuse && !v.account.NoReuse && (c.Exempt == nil || !c.Exempt(v.rec.Client.Addr()))
+}
+
 // move begins to move what was opened.
 func (v *session) move(ctx context.Context, a engine.Move) {
 	v.server.counts.transfers.Add(1)
 	cfg := &v.server.cfg
 	m := &mover{
 		op: v.open.Op, ascii: v.open.ASCII && v.open.Op != tallyman.OpList, file: v.file, upload: v.upload, list: v.list, offset: max(v.open.Offset, 0),
-		port: v.port, aim: v.aim, local: v.rec.Server.Addr(), reuse: cfg.Reuse && !v.account.NoReuse, hash: cfg.Hash,
+		port: v.port, aim: v.aim, local: v.rec.Server.Addr(), reuse: v.reuse(), hash: cfg.Hash,
 		up: v.account.Up, down: v.account.Down, wait: cfg.DataWait, stall: cfg.Stall, pieces: &v.server.pieces, moved: &v.moved, control: v.control,
 	}
 	if v.upload != nil {

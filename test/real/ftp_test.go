@@ -104,6 +104,17 @@ func TestCurlTransfersByFTP(t *testing.T) {
 	}
 	s.is("put", "tls12.bin", "failed", "data-peer-mismatch", nil)
 	f("tls13.bin", plain, "close-notify", "--ssl-reqd", "--tlsv1.3")
+	for _, key := range []string{"tls_reuse: false", "tls_reuse_exempt: [192.0.2.0/24, 127.0.0.1]"} {
+		lax := serveFTP(t, key)
+		if out, code := curl(t, dir, nil, "-k", "-u", login, "--ssl-reqd", "--tls-max", "1.2", "-T", "in", "ftp://"+lax.ftp.String()+"/tls12.bin"); code != 0 {
+			t.Errorf("%s: curl ends with %d: %s", key, code, out)
+		}
+		lax.is("put", "tls12.bin", "complete", "close-notify", content)
+	}
+	strict := serveFTP(t, "tls_reuse_exempt: [192.0.2.0/24]")
+	if out, code := curl(t, dir, nil, "-k", "-u", login, "--ssl-reqd", "--tls-max", "1.2", "-T", "in", "ftp://"+strict.ftp.String()+"/tls12.bin"); code == 0 {
+		t.Errorf("who is not exempt is served: %s", out)
+	}
 	f("implicit.bin", implicit, "close-notify")
 	// Resumed both ways, appended, and in new folders.
 	s.write(dir, "half", content[:1_000_000])
