@@ -78,6 +78,18 @@ func TestEachLaneSaysWhatItsWitnessSaw(t *testing.T) {
 	f(&files, "size at close", "1,048,576 bytes, open for 59.0 ms")
 }
 
+func TestOurServerSaysWhatItsClientCompared(t *testing.T) {
+	lanes := witness.Lanes(&tallyman.Transfer{Proto: "ftp", Op: tallyman.OpPut, Evidence: []tallyman.Evidence{
+		said("server", tallyman.KindClosed, 0, func(e *tallyman.Evidence) { e.Details = `{"command":"STOR","compared":"SIZE HASH"}` }),
+	}}, &witness.Watch{})
+	for _, f := range lanes[0].Facts {
+		if f.Name == "compared" && f.Text == "the client asked afterwards what is stored, by SIZE HASH" {
+			return
+		}
+	}
+	t.Errorf("%+v", lanes)
+}
+
 func TestSilenceAfterTheLastPacketIsSaid(t *testing.T) {
 	tr := stored()
 	last := &tr.Evidence[3]

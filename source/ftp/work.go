@@ -173,7 +173,7 @@ func (v *session) status(name tallyman.Name) ([]string, error) {
 
 // whileWanted reads until ctx ends.
 type whileWanted struct {
-	context.Context
+	context.Context //nolint:containedctx // a reader hands none over
 	io.Reader
 }
 
