@@ -50,6 +50,7 @@ var arrows = [...]struct{ from, to string }{
 	{"cmd/tallyman/watch", "source/logs"},
 	{"cmd/tallyman/watch", "source/logs/format/entry"},
 	{"cmd/tallyman/watch", "source/mounts"},
+	{"cmd/tallyman/watch", "source/mounts/device"},
 	{"cmd/tallyman/watch", "source/servers"},
 	{"cmd/tallyman/watch", "source/servers/daemon"},
 	{"cmd/tallyman/watch", "source/wire"},

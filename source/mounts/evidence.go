@@ -73,7 +73,7 @@ func (w *Watcher) tellChanges(changes []change, at time.Time) {
 		if s == nil {
 			s = c.old
 		}
-		if s.quiet || !w.cfg.tells(s.place.Class) {
+		if s.place.Quiet || !w.cfg.tells(s.place.Class) {
 			continue
 		}
 		switch c.what {

@@ -29,6 +29,7 @@ type Place struct {
 	Source   string
 	ReadOnly bool
 	Folder   bool      // it is a folder in a mount
+	Quiet    bool      // the kernel or a service mounted it for itself: it is not told
 	User     string    // whose cloud client, or who mounted by FUSE; "" = not known
 	Since    time.Time // when it was first seen
 	Gone     time.Time // when it went, of what is remembered for a while; zero: it is there

@@ -12,7 +12,6 @@ import (
 type seen struct {
 	line   mountinfo.Mount
 	place  Place
-	quiet  bool
 	pulled bool // its device went while it was mounted; that has been told
 }
 
@@ -111,6 +110,6 @@ func (w *Watcher) see(m *mountinfo.Mount, before []*seen, now time.Time) *seen {
 	}
 	s.place.set(d)
 	s.place.Since, s.place.User = now, w.mountedBy(m)
-	s.quiet = quiet(m, d.Class)
+	s.place.Quiet = quiet(m, d.Class)
 	return s
 }

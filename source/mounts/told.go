@@ -54,7 +54,7 @@ func (w *Watcher) begin(at time.Time) {
 	sameBoot := known && former.Boot == boot && boot != ""
 	var here []Place
 	for _, s := range w.table.all {
-		if !s.quiet && w.tells(&s.place) {
+		if !s.place.Quiet && w.tells(&s.place) {
 			here = append(here, s.place)
 		}
 	}
@@ -125,7 +125,7 @@ func (w *Watcher) keep() {
 		}
 	}
 	for _, s := range w.table.all {
-		if !s.quiet && !s.pulled {
+		if !s.place.Quiet && !s.pulled {
 			add(&s.place)
 		}
 	}

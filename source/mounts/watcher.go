@@ -282,7 +282,7 @@ func (w *Watcher) publish(changes []change, at time.Time) {
 	w.places.replace(w.table.places(), folders, gone, at)
 	quiet := int64(0)
 	for _, s := range w.table.all {
-		if s.quiet {
+		if s.place.Quiet {
 			quiet++
 		}
 	}
@@ -294,7 +294,7 @@ func (w *Watcher) publish(changes []change, at time.Time) {
 // lookForPulled tells of devices that are gone although they are still mounted. That is the end of the mount; its umount is not told again.
 func (w *Watcher) lookForPulled(at time.Time) {
 	for _, s := range w.table.all {
-		if s.pulled || s.quiet || s.place.Facts.Number == "" || s.place.Class == "local" || w.cfg.Finder.Known(s.place.Facts.Number) {
+		if s.pulled || s.place.Quiet || s.place.Facts.Number == "" || s.place.Class == "local" || w.cfg.Finder.Known(s.place.Facts.Number) {
 			continue
 		}
 		s.pulled = true
