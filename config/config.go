@@ -140,6 +140,8 @@ type Detectors struct {
 	DataPeerMismatch Detector `yaml:"data-peer-mismatch"`
 	// Logins over FTP without TLS: everybody on the way can read the password. Once a user and day.
 	PlaintextLogin Detector `yaml:"plaintext-login"`
+	// Sticks, shares and cloud folders that appear: what is kept elsewhere than on this machine's own disks.
+	MountNew Detector `yaml:"mount-new"`
 }
 
 // Detector is a rule without a threshold.
@@ -290,7 +292,7 @@ func Defaults() Config {
 		Watch: Watch{Servers: "auto", Wire: Wire{"auto"}, Mounts: Mounts{Local: true, Removable: true, Network: true, Cloud: true}},
 		Detectors: Detectors{
 			Quiet: Duration(10 * time.Minute), BruteForce: BruteForce{On: true, Over: 5, Within: Duration(10 * time.Minute)},
-			Bounce: Detector{On: true}, DataPeerMismatch: Detector{On: true}, PlaintextLogin: Detector{On: true},
+			Bounce: Detector{On: true}, DataPeerMismatch: Detector{On: true}, PlaintextLogin: Detector{On: true}, MountNew: Detector{On: true},
 		},
 		Drain: Duration(30 * time.Second),
 	}
