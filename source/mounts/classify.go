@@ -66,7 +66,7 @@ func (w *Watcher) behindRclone(d *device.Device, source string) {
 		switch kind {
 		case "":
 			continue
-		case "local":
+		case "local", "memory":
 			d.Class = device.Local
 		case "sftp", "smb", "ftp", "webdav", "http", "hdfs":
 			d.Class = device.Network

