@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"tallyman"
+	"tallyman/source/mounts/device"
 	"tallyman/source/mounts/mountinfo"
 	"tallyman/source/mounts/uevent"
 )
@@ -294,7 +294,7 @@ func (w *Watcher) publish(changes []change, at time.Time) {
 // lookForPulled tells of devices that are gone although they are still mounted. That is the end of the mount; its umount is not told again.
 func (w *Watcher) lookForPulled(at time.Time) {
 	for _, s := range w.table.all {
-		if s.pulled || s.place.Quiet || s.place.Facts.Number == "" || s.place.Class == "local" || w.cfg.Finder.Known(s.place.Facts.Number) {
+		if s.pulled || s.place.Quiet || s.place.Facts.Number == "" || s.place.Class == device.Local || w.cfg.Finder.Known(s.place.Facts.Number) {
 			continue
 		}
 		s.pulled = true
@@ -350,7 +350,7 @@ func (w *Watcher) wait(beaten time.Time) (notice bool, err error) {
 
 // hear takes the hints of the kernel: a disk that went may have been mounted.
 func (w *Watcher) hear() {
-	removed := false
+	removed, added := false, false
 	for {
 		e, ok, err := w.kernel.Next()
 		if err != nil {
@@ -362,10 +362,35 @@ func (w *Watcher) hear() {
 		if !ok {
 			break
 		}
-		removed = removed || e.Block() && strings.HasPrefix(e.Action, "remove")
+		removed = removed || e.Block() && e.Action == "remove"
+		added = added || e.Block() && e.Action == "add"
 	}
+	at := now()
 	if removed {
-		w.lookForPulled(now())
+		w.lookForPulled(at)
+	}
+	if added {
+		w.lookForSwapped(at)
+	}
+}
+
+// lookForSwapped tells of a stick that stands where another stood: both came and went between two looks, and got the same numbers.
+func (w *Watcher) lookForSwapped(at time.Time) {
+	var changes []change
+	for i, s := range w.table.all {
+		if s.place.Quiet || s.pulled || s.place.Class == device.Local || s.place.Facts.Number == "" {
+			continue
+		}
+		fresh := w.see(&s.line, w.table.all[:i], at)
+		if was, is := s.place.Facts.Serial, fresh.place.Facts.Serial; was != "" && is != "" && was != is {
+			w.table.all[i] = fresh
+			changes = append(changes, change{went, s, nil}, change{appeared, nil, fresh})
+		}
+	}
+	if len(changes) > 0 {
+		w.publish(changes, at)
+		w.tellChanges(changes, at)
+		w.dirty = true
 	}
 }
 

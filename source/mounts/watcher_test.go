@@ -1,10 +1,12 @@
 package mounts
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"tallyman"
@@ -221,4 +223,46 @@ func TestFolderOfGVFSAnswersForItself(t *testing.T) {
 	if at, _ := w.Places().Of("/run/user/1000/gvfs/trash:/a"); at.Class != device.Local {
 		t.Errorf("%+v", at)
 	}
+}
+
+func TestStickThatStandsInForAnotherIsToldByItsSerial(t *testing.T) {
+	cfg, _ := still(t, root+stick)
+	plug(t, cfg.Finder, "8:17", "4C53")
+	w, err := Open(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	w.lookForSwapped(now())
+	if len(w.out) != 0 {
+		t.Errorf("the same stick was told:\n%s", listing(w.out))
+	}
+	put(t, filepath.Join(cfg.Finder.Sys, "devices/pci0000:00/usb1/1-1/serial"), "OTHER\n")
+	w.lookForSwapped(now())
+	if len(w.out) != 2 || w.out[0].Kind != tallyman.KindUnmounted || w.out[0].Volume != "usb:4C53" || w.out[1].Kind != tallyman.KindMounted || w.out[1].Volume != "usb:OTHER" {
+		t.Errorf("told was:\n%s", listing(w.out))
+	}
+	if at, _ := w.Places().Of("/media/stick/a"); at.Volume != "usb:OTHER" {
+		t.Errorf("a file on it lies on %+v", at)
+	}
+}
+
+func TestConfigurationThatIsAPipeHangsNobody(t *testing.T) {
+	cfg, write := still(t, root)
+	home := t.TempDir()
+	cfg.Homes = []string{home}
+	for _, name := range []string{".dropbox/info.json", ".config/rclone/rclone.conf"} {
+		path := filepath.Join(home, name)
+		err := os.MkdirAll(filepath.Dir(path), 0o755)
+		if err == nil {
+			err = syscall.Mkfifo(path, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, r, stop := watch(t, cfg)
+	write(root + stick)
+	r.await(t, 0, tallyman.KindMounted, "/media/stick")
+	stop()
 }
