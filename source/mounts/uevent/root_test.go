@@ -83,3 +83,23 @@ func TestKernelIsHeardAndOthersAreNot(t *testing.T) {
 		t.Errorf("counted %+v", c)
 	}
 }
+
+func TestSenderIsCheckedTwice(t *testing.T) {
+	f := func(port, group uint32, pid int32, uid uint32, flags int, want bool) {
+		t.Helper()
+		oob := unix.UnixCredentials(&unix.Ucred{Pid: pid, Uid: uid})
+		if got := ofKernel(&unix.SockaddrNetlink{Family: unix.AF_NETLINK, Pid: port, Groups: group}, oob, flags); got != want {
+			t.Errorf("port %d, group %d, pid %d, user %d, flags %x: %v", port, group, pid, uid, flags, got)
+		}
+	}
+	f(0, 1, 0, 0, 0, true)
+	f(4711, 1, 0, 0, 0, false)
+	f(0, 2, 0, 0, 0, false) // udev's group
+	f(0, 0, 0, 0, 0, false) // sent to us alone
+	f(0, 1, 4711, 0, 0, false)
+	f(0, 1, 0, 1000, 0, false)
+	f(0, 1, 0, 0, unix.MSG_TRUNC, false)
+	if ofKernel(&unix.SockaddrNetlink{Groups: 1}, nil, 0) {
+		t.Error("without credentials it is taken for the kernel's")
+	}
+}
