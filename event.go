@@ -46,6 +46,15 @@ func (e *Event) Says() string {
 		return said
 	case e.Kind == KindCommandRefused.String():
 		return behind(cmp.Or(who, "somebody") + " was refused a command")
+	case e.Kind == KindMounted.String(), e.Kind == KindUnmounted.String():
+		on := strings.TrimSpace(e.ToClass + " " + Escape(e.Device))
+		if e.User != "" {
+			on = strings.TrimSpace(on + " of " + Escape(e.User))
+		}
+		if on != "" {
+			on = " (" + on + ")"
+		}
+		return Escape(e.Path) + on + ": " + cmp.Or(text, e.Kind)
 	case e.Kind == KindFlow.String() && e.Client.IsValid():
 		return behind(e.Client.String() + " to " + e.Server.String())
 	}

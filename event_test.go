@@ -27,6 +27,14 @@ func TestEventsSayWhoDidWhat(t *testing.T) {
 	if got := order.Says(); got != "stop" {
 		t.Errorf("%q", got)
 	}
+	mount := tallyman.Event{Kind: "mount", Path: "/media/a\nb", ToClass: "removable", Device: `usb:4C53 "STICK"`, Text: "mounted, vfat of /dev/sdb1"}
+	if got := mount.Says(); got != `/media/a\nb (removable usb:4C53 "STICK"): mounted, vfat of /dev/sdb1` {
+		t.Errorf("%q", got)
+	}
+	unmount := tallyman.Event{Kind: "unmount", Path: "/mnt", User: "ann"}
+	if got := unmount.Says(); got != "/mnt (of ann): unmount" {
+		t.Errorf("%q", got)
+	}
 	gap := tallyman.Gap{From: time.Unix(0, 0), To: time.Unix(3, 0), Lost: 4200, Why: "full"}
 	if got := gap.Says(); got != "full, blind for 3s, lost 4,200" {
 		t.Errorf("%q", got)

@@ -71,6 +71,7 @@ const (
 	FieldKind    Field = "kind"
 	FieldSHA256  Field = "sha256"
 	FieldSearch  Field = "search"
+	FieldToClass Field = "to_class"
 )
 
 // Cmp is how a field is compared.

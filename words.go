@@ -22,14 +22,19 @@ const (
 	KindFlow                // a network session began
 	KindRenamed             // the file got the name Path; From is the former one
 	KindDeleted             // the name Path of the file was removed
+	KindMounted             // something was mounted at Path, or a cloud client keeps it in step; Volume says what
+	KindUnmounted           // that ended
 )
 
 var kindNames = [...]string{
 	"", "request", "refusal", "opened", "progress", "closed", "digested", "gap", "order", "login", "login-failed", "command-refused", "flow", "renamed", "deleted",
+	"mount", "unmount",
 }
 
 // Alone reports whether evidence of this kind stands alone: it becomes an Event and speaks of no transfer.
-func (k Kind) Alone() bool { return k >= KindOrder && k <= KindFlow }
+func (k Kind) Alone() bool {
+	return k >= KindOrder && k <= KindFlow || k == KindMounted || k == KindUnmounted
+}
 
 // String returns the word that JSON and the page use.
 func (k Kind) String() string { return word(kindNames[:], int(k)) }

@@ -11,7 +11,7 @@ import (
 func TestKindsKeepTheirNumbersAndWords(t *testing.T) {
 	words := []string{
 		"", "request", "refusal", "opened", "progress", "closed", "digested", "gap", "order", "login", "login-failed", "command-refused", "flow", "renamed",
-		"deleted",
+		"deleted", "mount", "unmount",
 	}
 	for i, word := range words {
 		kind := tallyman.Kind(i)

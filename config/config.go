@@ -110,6 +110,22 @@ type Watch struct {
 	Servers string `yaml:"servers" words:"auto none"`
 	// Interfaces whose packets are read: auto is all, off is none, else {interfaces: [eth0]} or a list of names.
 	Wire Wire `yaml:"wire" eg:"{interfaces: [eth0]}" inner:"interfaces"`
+	// Mounts: sticks, shares, cloud folders.
+	Mounts Mounts `yaml:"mounts"`
+}
+
+// Mounts is which mounts and unmounts are told. With all four switched off nothing is looked at.
+type Mounts struct {
+	// Disks and memory of this machine.
+	Local bool `yaml:"local"`
+	// What can be carried away: USB sticks and disks, cards, phones.
+	Removable bool `yaml:"removable"`
+	// What another machine keeps: NFS, SMB, SSHFS, iSCSI and their like.
+	Network bool `yaml:"network"`
+	// Folders that a client keeps in step with a cloud, and clouds that are mounted.
+	Cloud bool `yaml:"cloud"`
+	// What the site knows better: folders and what they are, local, removable, network or cloud. A cloud folder whose client is not known is listed here.
+	Classes Classes `yaml:"classes" eg:"{/mnt/backup: network}"`
 }
 
 // Detectors are the built-in rules.
@@ -124,6 +140,8 @@ type Detectors struct {
 	DataPeerMismatch Detector `yaml:"data-peer-mismatch"`
 	// Logins over FTP without TLS: everybody on the way can read the password. Once a user and day.
 	PlaintextLogin Detector `yaml:"plaintext-login"`
+	// Sticks, shares and cloud folders that appear: what is kept elsewhere than on this machine's own disks.
+	MountNew Detector `yaml:"mount-new"`
 }
 
 // Detector is a rule without a threshold.
@@ -273,10 +291,10 @@ func Defaults() Config {
 			Idle: Duration(15 * time.Minute), Ciphers: "all", Hash: true,
 		}},
 		Users: Users{File: "users.yaml"},
-		Watch: Watch{Servers: "auto", Wire: Wire{"auto"}},
+		Watch: Watch{Servers: "auto", Wire: Wire{"auto"}, Mounts: Mounts{Local: true, Removable: true, Network: true, Cloud: true}},
 		Detectors: Detectors{
 			Quiet: Duration(10 * time.Minute), BruteForce: BruteForce{On: true, Over: 5, Within: Duration(10 * time.Minute)},
-			Bounce: Detector{On: true}, DataPeerMismatch: Detector{On: true}, PlaintextLogin: Detector{On: true},
+			Bounce: Detector{On: true}, DataPeerMismatch: Detector{On: true}, PlaintextLogin: Detector{On: true}, MountNew: Detector{On: true},
 		},
 		Drain: Duration(30 * time.Second),
 	}

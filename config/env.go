@@ -55,6 +55,10 @@ func laterName(env string) string {
 
 // setText sets a key from a text without YAML.
 func (r *reader) setText(k *key, text string, at origin) {
+	if k.table {
+		r.tableText(k, text, at)
+		return
+	}
 	if !k.list {
 		if err := k.set(&r.config, text); err != nil {
 			r.add(at, k.path, "%s", refusal(k, text, err))

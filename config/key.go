@@ -26,6 +26,7 @@ type key struct {
 	inner   string // of a list: the one member of a section that may stand for it
 	live    bool
 	list    bool
+	table   bool
 }
 
 // checker is a list whose words have a form.
@@ -45,7 +46,7 @@ func keysOf(t reflect.Type, prefix string, at []int) []key {
 		k := key{
 			name: name, path: prefix + name, at: append(slices.Clone(at), i), typ: f.Type,
 			words: strings.Fields(f.Tag.Get("words")), min: f.Tag.Get("min"), max: f.Tag.Get("max"),
-			example: f.Tag.Get("eg"), live: f.Tag.Get("live") == "yes", list: f.Type.Kind() == reflect.Slice,
+			example: f.Tag.Get("eg"), live: f.Tag.Get("live") == "yes", list: f.Type.Kind() == reflect.Slice, table: f.Type.Kind() == reflect.Map,
 			inner: f.Tag.Get("inner"),
 		}
 		if section(f.Type) {
@@ -148,6 +149,8 @@ func (k *key) kind() string {
 		return "true or false"
 	case k.list:
 		return "a word or a list of words"
+	case k.table:
+		return "a section of folders"
 	case len(k.words) > 0:
 		return "one of the words " + strings.Join(k.words, ", ")
 	case k.isText():
@@ -195,6 +198,8 @@ func (k *key) text(c *Config) string {
 		return strconv.Itoa(v)
 	case string:
 		return plain(v)
+	case Classes:
+		return v.text()
 	default:
 		words := k.in(c)
 		out := make([]string, words.Len())

@@ -35,7 +35,10 @@ func object(ks []key, about map[string]string) *jsonschema.Schema {
 		} else {
 			p = k.form()
 			p.Default = k.in(&defaults).Interface()
-			if k.list && k.in(&defaults).Len() == 0 {
+			switch {
+			case k.table:
+				p.Default = map[string]string{}
+			case k.list && k.in(&defaults).Len() == 0:
 				p.Default = []string{}
 			}
 		}
@@ -52,6 +55,12 @@ func (k *key) form() *jsonschema.Schema {
 		return &jsonschema.Schema{Type: "boolean"}
 	case k.isNumber():
 		return &jsonschema.Schema{Type: "integer", Minimum: json.Number(k.min), Maximum: json.Number(k.max)}
+	case k.table:
+		class := &jsonschema.Schema{Type: "string"}
+		for _, w := range classWords {
+			class.Enum = append(class.Enum, w)
+		}
+		return &jsonschema.Schema{Type: "object", PatternProperties: map[string]*jsonschema.Schema{"^/": class}, AdditionalProperties: jsonschema.FalseSchema}
 	case k.list:
 		word := &jsonschema.Schema{Type: "string"}
 		array := &jsonschema.Schema{Type: "array", Items: word}

@@ -36,6 +36,8 @@ func (r *reader) pair(known []key, prefix, name string, at origin, n ast.Node) {
 		r.enter(&known[i], n)
 	case i >= 0 && known[i].list:
 		r.words(&known[i], n)
+	case i >= 0 && known[i].table:
+		r.table(&known[i], n)
 	case i >= 0:
 		r.value(&known[i], n)
 	case slices.Contains(later, path):

@@ -28,6 +28,25 @@ func TestEventSaysWhatItsReasonSays(t *testing.T) {
 	f(tallyman.KindLoginFailed, tallyman.LoginFailed, `{"client":"\"repeats\":true"}`, "530", "530")
 }
 
+func TestMountSaysOnWhatItIs(t *testing.T) {
+	f := func(volume, details, class, device string) {
+		t.Helper()
+		j := join.New(join.Defaults())
+		e := tallyman.Unknown()
+		e.Witness, e.Time, e.Kind = "mounts", time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC), tallyman.KindMounted
+		e.Path, e.Volume, e.User, e.Details, e.Err = "/media/stick", volume, "ann", details, "mounted, vfat"
+		j.Add(e)
+		got, ok := j.Changed()[0].(*tallyman.Event)
+		if !ok || got.ToClass != class || got.Device != device || got.Path != e.Path || got.User != "ann" || got.Text != e.Err {
+			t.Errorf("%+v, want %s %q", got, class, device)
+		}
+	}
+	f("usb:4C53", `{"device":"usb:4C53 \"STICK\"","to_class":"removable"}`, "removable", `usb:4C53 "STICK"`)
+	f("usb:4C53", `{"to_class":"removable"}`, "removable", "usb:4C53")
+	f("", `{"to_class":"local"}`, "local", "")
+	f("usb:4C53", "", "", "usb:4C53")
+}
+
 func TestBacklogThatSpansMinutesIsMatchedBeforeItIsForgotten(t *testing.T) {
 	j := join.New(join.Defaults())
 	at := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)

@@ -15,7 +15,6 @@ package join
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"tallyman"
@@ -437,28 +436,6 @@ func (j *Join) blindAfter(c *cluster) bool {
 		}
 	}
 	return false
-}
-
-func event(e *tallyman.Evidence, id tallyman.UUID) *tallyman.Event {
-	return &tallyman.Event{
-		ID: id, At: e.Time, Host: e.Host, Witness: e.Witness, Kind: e.Kind.String(), Client: e.Peer, Server: e.Self,
-		User: e.User, Proc: e.Proc, Path: e.Path, Login: e.Session, Text: eventText(e),
-	}
-}
-
-// eventText is what the witness said, with what its reason and details say besides: an event has no field for them.
-func eventText(e *tallyman.Evidence) string {
-	mark := ""
-	switch { // Event.Says knows these words too
-	case e.Reason == tallyman.Bounce, e.Reason == tallyman.DataPeerMismatch:
-		mark = string(e.Reason) + ":"
-	case e.Kind == tallyman.KindLoginFailed && strings.Contains(e.Details, `"repeats":true`):
-		mark = "told before:"
-	}
-	if strings.HasPrefix(e.Err, mark) {
-		return e.Err
-	}
-	return strings.TrimSpace(mark + " " + e.Err)
 }
 
 // Running returns the transfers of which no witness has yet said how they ended, as they are judged now.

@@ -124,7 +124,7 @@ func TestRunningTransferIsActiveThenJudgedUnderTheSameID(t *testing.T) {
 func TestEvidenceThatStandsAloneIsAnEvent(t *testing.T) {
 	for kind, word := range map[tallyman.Kind]string{
 		tallyman.KindOrder: "order", tallyman.KindLogin: "login", tallyman.KindLoginFailed: "login-failed",
-		tallyman.KindCommandRefused: "command-refused", tallyman.KindFlow: "flow",
+		tallyman.KindCommandRefused: "command-refused", tallyman.KindFlow: "flow", tallyman.KindMounted: "mount", tallyman.KindUnmounted: "unmount",
 	} {
 		var s story
 		s.tell(0, kind, func(e *tallyman.Evidence) { e.Err = "why" })

@@ -15,6 +15,7 @@ var pure = [...]string{
 	"source/wire/flow", "source/wire/frame", "source/wire/ftp", "source/wire/stream", "source/wire/tftp",
 	"source/logs/format", "source/logs/format/*",
 	"source/files/account",
+	"source/mounts/cloud", "source/mounts/mountinfo",
 	"source/servers/daemon", "source/servers/proc", "witness",
 }
 

@@ -28,11 +28,12 @@ var fields = map[tallyman.Field]field{
 	tallyman.FieldKind:    {"kind:transfer", words("kind", kinds)},
 	tallyman.FieldSHA256:  {"sha256:9f86d081", parseSHA256},
 	tallyman.FieldSearch:  {"search:yes", words("answer", answers)},
+	tallyman.FieldToClass: {"to_class:removable", words("class", classes)},
 }
 
 // fieldNames lists the fields in the order in which people read them.
 func fieldNames() []string {
-	return []string{"verdict", "client", "file", "proto", "op", "host", "user", "size", "took", "reason", "outcome", "kind", "sha256", "search"}
+	return []string{"verdict", "client", "file", "proto", "op", "host", "user", "size", "took", "reason", "outcome", "kind", "sha256", "search", "to_class"}
 }
 
 // otherNames are what people call the fields; they are not taken, but answered.
@@ -41,7 +42,7 @@ var otherNames = map[string]tallyman.Field{
 	"name": tallyman.FieldFile, "path": tallyman.FieldFile, "filename": tallyman.FieldFile,
 	"status": tallyman.FieldVerdict, "state": tallyman.FieldVerdict, "result": tallyman.FieldOutcome, "error": tallyman.FieldReason,
 	"bytes": tallyman.FieldSize, "duration": tallyman.FieldTook, "time": tallyman.FieldTook, "hash": tallyman.FieldSHA256,
-	"server": tallyman.FieldHost, "type": tallyman.FieldKind, "direction": tallyman.FieldOp, "method": tallyman.FieldOp,
+	"server": tallyman.FieldHost, "type": tallyman.FieldKind, "direction": tallyman.FieldOp, "method": tallyman.FieldOp, "class": tallyman.FieldToClass,
 }
 
 // choice is a word that may be asked for, and the words of the record that it means.
@@ -88,6 +89,9 @@ func outcomes() []choice { return plainChoices("success", "failure", "unknown") 
 
 // protos is the list of design section 3.
 func protos() []choice { return plainChoices("tftp", "ftp", "ftps", "sftp", "local") }
+
+// classes is the list of design section 3.
+func classes() []choice { return plainChoices("local", "removable", "network", "cloud") }
 
 // kinds is the list of design section 3: the records, and the events by their own kind.
 func kinds() []choice {

@@ -46,6 +46,8 @@ func holds(e tallyman.Term, t *tallyman.Transfer) bool {
 		return ok && text(e, digits)
 	case tallyman.FieldSearch:
 		return (e.Text == yes) == searches(t.Details)
+	case tallyman.FieldToClass:
+		return text(e, t.ToClass)
 	}
 	return false
 }

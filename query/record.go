@@ -60,6 +60,8 @@ func eventHolds(t tallyman.Term, e *tallyman.Event) bool {
 		return t.Net.Contains(client)
 	case tallyman.FieldFile:
 		return text(t, e.Path)
+	case tallyman.FieldToClass:
+		return text(t, e.ToClass)
 	case tallyman.FieldAny:
 		address := ""
 		if client.IsValid() {

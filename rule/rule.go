@@ -69,6 +69,7 @@ var table = [...]struct {
 	{"bounce", tallyman.High, newBounce},
 	{"data-peer-mismatch", tallyman.High, newDataPeer},
 	{"plaintext-login", tallyman.Low, newPlaintext},
+	{"mount-new", tallyman.Info, newMountNew},
 }
 
 // Names lists the rules.

@@ -45,8 +45,11 @@ func (s *scene) want(t *testing.T, rules ...string) {
 	for _, f := range s.told {
 		got = append(got, f.Rule)
 		severity := tallyman.High
-		if f.Rule == "plaintext-login" {
+		switch f.Rule {
+		case "plaintext-login":
 			severity = tallyman.Low
+		case "mount-new":
+			severity = tallyman.Info
 		}
 		if f.Severity != severity || f.ID.IsZero() || len(f.About) == 0 || f.Why == "" || f.At.IsZero() || f.Key == "" {
 			t.Errorf("a finding lacks something: %+v", f)
@@ -195,7 +198,7 @@ func TestFloodOfClientsIsForgottenAndCounted(t *testing.T) {
 }
 
 func TestEveryRuleOfTheTableHasAName(t *testing.T) {
-	if got := fmt.Sprint(rule.Names()); got != "[brute-force bounce data-peer-mismatch plaintext-login]" {
+	if got := fmt.Sprint(rule.Names()); got != "[brute-force bounce data-peer-mismatch plaintext-login mount-new]" {
 		t.Error(got)
 	}
 }
@@ -211,6 +214,7 @@ func TestARuleThatIsOffFindsNothing(t *testing.T) {
 		s.event(tallyman.KindFlow, 0, "10.0.0.7", func(e *tallyman.Event) { e.Text = "bounce: PORT" })
 		s.event(tallyman.KindCommandRefused, 0, "10.0.0.7", func(e *tallyman.Event) { e.Text = "data-peer-mismatch: said the server" })
 		s.event(tallyman.KindLogin, time.Second, "10.0.0.7", func(e *tallyman.Event) { e.User, e.Text = "ann", "password in clear text: 230 hello" })
+		s.event(tallyman.KindMounted, 2*time.Second, "10.0.0.7", func(e *tallyman.Event) { e.Path, e.ToClass, e.Device = "/mnt", "network", "nfs:nas:/x" })
 		want := slices.DeleteFunc(rule.Names(), func(n string) bool { return n == name })
 		s.want(t, want...)
 		if s.set.Forgotten() != 0 {

@@ -231,3 +231,18 @@ func TestErrorsAreJSONEverywhere(t *testing.T) {
 		t.Errorf("%s: %s", w.Header().Get("Content-Type"), w.Body)
 	}
 }
+
+func TestMountsAreListed(t *testing.T) {
+	stick := Mount{Path: "/media/stick", ToClass: "removable", Device: "usb:4C53", Label: "STICK", FS: "vfat"}
+	c := call(t, newServer(t, Config{}, Parts{Mounts: func() []Mount { return []Mount{stick} }}), sock)
+	var got struct{ Mounts []Mount }
+	c.get("/api/v1/mounts", 200, &got)
+	if len(got.Mounts) != 1 || got.Mounts[0] != stick {
+		t.Errorf("got %+v", got.Mounts)
+	}
+	none := call(t, newServer(t, Config{}, Parts{}), sock)
+	none.get("/api/v1/mounts", 200, &got)
+	if got.Mounts == nil || len(got.Mounts) != 0 {
+		t.Errorf("nobody looks, and %+v is mounted", got.Mounts)
+	}
+}

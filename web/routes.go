@@ -57,6 +57,7 @@ func (s *Server) routes() []route {
 		{"GET", api + "/clients", "Counts by client", counts, "", see, s.getClients},
 		{"GET", api + "/words", "The closed lists: verdicts with their outcome, reasons with what they mean", nil, "", see, s.getWords},
 		{"GET", api + "/services", "The addresses on which this program serves, and the servers of others that it watches, with what each witness proves of them", nil, "", see, s.getServices},
+		{"GET", api + "/mounts", "What is mounted now, and the folders that cloud clients keep in step, with class and device", nil, "", see, s.getMounts},
 		{"GET", api + "/system", "How the parts of the program are doing", nil, "", see, s.getSystem},
 		{"GET", api + "/stream", "Live records as server-sent events, resumable by Last-Event-ID", []string{"q", "last"}, "text/event-stream", see, s.getStream},
 		{"GET", api + "/ledger", "How large the ledger is", nil, "", see, s.getLedger},

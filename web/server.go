@@ -40,6 +40,8 @@ type Parts struct {
 	Match func(tallyman.Expr, *tallyman.Transfer) bool
 	// System must answer at once: it is asked for each open page every five seconds.
 	System func() System
+	// Mounts is what is mounted now; nil = nobody looks.
+	Mounts func() []Mount
 	// Hint says more to people about one transfer, as a sentence, or ""; nil = nothing is known beyond the record.
 	Hint func(*tallyman.Transfer) string
 	// Lanes gives each witness of a transfer, with its evidence, a lane; nil = there are none.

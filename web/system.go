@@ -56,6 +56,27 @@ type Watched struct {
 	Cover   []Cover   `json:"cover,omitempty"`
 }
 
+// Mount is a place where something is mounted, or a folder that a cloud client keeps in step. Device is one line; what is not known is absent.
+type Mount struct {
+	Path     string    `json:"path"`
+	ToClass  string    `json:"to_class"` // local, removable, network, cloud
+	Device   string    `json:"device,omitempty"`
+	Vendor   string    `json:"vendor,omitempty"`
+	Model    string    `json:"model,omitempty"`
+	Serial   string    `json:"serial,omitempty"`
+	Label    string    `json:"label,omitempty"`
+	Share    string    `json:"share,omitempty"`
+	Provider string    `json:"provider,omitempty"`
+	Account  string    `json:"account,omitempty"`
+	FS       string    `json:"fs,omitempty"`
+	Source   string    `json:"source,omitempty"`
+	ReadOnly bool      `json:"read_only,omitempty"`
+	Folder   bool      `json:"folder,omitempty"`
+	User     string    `json:"user,omitempty"`
+	Since    time.Time `json:"since,omitzero"`
+	Why      string    `json:"why,omitempty"` // how the class was found out
+}
+
 // Cover is what one witness can say of a server that is watched.
 type Cover struct {
 	Witness string `json:"witness"`
@@ -121,6 +142,16 @@ func (s *Server) getServices(w http.ResponseWriter, _ *http.Request) error {
 		sys.Watched = []Watched{}
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"services": sys.Listeners, "watched": sys.Watched})
+	return nil
+}
+
+// getMounts lists what is mounted now. A server that does not watch mounts has none.
+func (s *Server) getMounts(w http.ResponseWriter, _ *http.Request) error {
+	list := []Mount{}
+	if s.parts.Mounts != nil {
+		list = append(list, s.parts.Mounts()...)
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"mounts": list})
 	return nil
 }
 

@@ -103,7 +103,7 @@ func (p *program) examine(cmd *cobra.Command, file string, args []string) (all [
 	all = append(all, checkBuffer(), checkFiles(), checkState(state))
 	all = append(all, p.checkServer(cmd.Context(), state)...)
 	watched, servers := p.checkWatched(cmd.Context(), state, cfg)
-	return append(all, watched...), servers
+	return append(append(all, p.checkMounts(cmd.Context(), state, cfg)...), watched...), servers
 }
 
 // checkServed looks for files in the root that cannot be served.
@@ -257,6 +257,22 @@ func (p *program) checkServer(ctx context.Context, state string) []check {
 		all = append(all, check{Name: "losses", Says: tallyman.Count(lost) + " pieces of evidence were lost since the start", Remedy: "tallyman events kind:gap says when and why"})
 	}
 	return all
+}
+
+// checkMounts says what is mounted that is not this machine's own: as a running watch sees it, else as one would.
+func (p *program) checkMounts(ctx context.Context, state string, cfg config.Config) []check {
+	if api.Answers(ctx, socketPath(state)) != nil {
+		return wouldMounts(cfg)
+	}
+	a := askSocket(socketPath(state))
+	defer a.close()
+	var answer struct {
+		Mounts []web.Mount `json:"mounts"`
+	}
+	if err := a.Get(ctx, "mounts", nil, &answer); err != nil {
+		return []check{{Name: "mounts", Says: err.Error(), Remedy: "look at its log"}}
+	}
+	return foreignMounts(answer.Mounts)
 }
 
 // checkWatched is the coverage of the servers of other makers: as a running watch sees it, else as one would.

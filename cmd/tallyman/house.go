@@ -126,7 +126,7 @@ func (h *house) openBooks(ctx context.Context) (err error) {
 	h.web, err = web.New(webConfig(h.cfg), web.Parts{
 		Name: h.name(), Version: version(), State: h.state, Socket: socketPath(h.state), Ledger: h.ledger, Feed: h.feed, Orders: h, Books: books{h.ledger},
 		Log: h.log.With("room", "web"), Parse: query.Parse, Match: query.Match, Hint: h.hint, System: h.system,
-		Lanes: lanes(h.state, h.ledger, h.log),
+		Lanes: lanes(h.state, h.ledger, h.log), Mounts: h.mountsNow,
 	})
 	if err != nil {
 		return fmt.Errorf("prepare page: %w", err)

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -149,7 +148,12 @@ func (p *program) tailCommand() *cobra.Command {
 				return err
 			}
 			defer func() { _ = body.Close() }() // it is only read
-			err = p.follow(body)
+			err = follow(body, func(event string, data []byte) error {
+				if event != "transfer" {
+					return nil
+				}
+				return p.followed(data)
+			})
 			if cmd.Context().Err() != nil {
 				return nil
 			}
@@ -160,8 +164,8 @@ func (p *program) tailCommand() *cobra.Command {
 	return c
 }
 
-// follow prints the transfers of a stream of server-sent events (WHATWG HTML, section 9.2).
-func (p *program) follow(body io.Reader) error {
+// follow hands over what comes in a stream of server-sent events (WHATWG HTML, section 9.2).
+func follow(body io.Reader, each func(event string, data []byte) error) error {
 	in := bufio.NewScanner(body)
 	in.Buffer(nil, 8<<20)
 	event := ""
@@ -172,10 +176,7 @@ func (p *program) follow(body io.Reader) error {
 		case "event":
 			event = value
 		case "data":
-			if event != "transfer" {
-				continue
-			}
-			if err := p.followed([]byte(value)); err != nil {
+			if err := each(event, []byte(value)); err != nil {
 				return err
 			}
 		}
@@ -208,106 +209,5 @@ func (p *program) followed(data []byte) error {
 		fmt.Fprintf(p.stdout, "%s  %s  %-3s  %-15s  %12s  %10s  %s\n",
 			terminal.Local(t.Start), terminal.On(p.stdout).Judged(t.Judgement, 12), t.Op, terminal.Client(t), terminal.Amount(t.Bytes), terminal.Took(t), t.File())
 	}
-	return nil
-}
-
-func (p *program) eventsCommand() *cobra.Command {
-	var s span
-	limit := 50
-	c := &cobra.Command{
-		Use: "events [QUERY]", Short: "events and gaps, newest first",
-		Long:    "Lists what stands beside the transfers: orders, mounts, logins, and gaps in which a witness could not see.",
-		Example: "  tallyman events\n  tallyman events kind:gap --from now-7d",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			a, err := p.reachOrRead(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer a.close()
-			v := s.values(args)
-			v.Set("limit", strconv.Itoa(limit))
-			list, err := a.events(cmd.Context(), v)
-			if err != nil {
-				return err
-			}
-			return p.events(list[:min(len(list), limit)])
-		},
-	}
-	s.flags(c)
-	c.Flags().IntVarP(&limit, "limit", "n", limit, "how many at the most")
-	return c
-}
-
-// events asks for events, gaps and findings, which the API lists apart, and puts them into one order, newest first.
-func (a *asked) events(ctx context.Context, v url.Values) ([]json.RawMessage, error) {
-	type row struct {
-		at   string
-		line json.RawMessage
-	}
-	var rows []row
-	for _, kind := range []string{"events", "gaps", "findings"} {
-		var answer map[string]json.RawMessage
-		if err := a.Get(ctx, kind, v, &answer); err != nil {
-			return nil, err
-		}
-		var list []json.RawMessage
-		if err := json.Unmarshal(answer[kind], &list); err != nil {
-			return nil, fmt.Errorf("read the answer to %s: %w", kind, err)
-		}
-		for _, line := range list {
-			var when struct {
-				At string `json:"at"`
-			}
-			if err := json.Unmarshal(line, &when); err != nil {
-				return nil, fmt.Errorf("read the answer to %s: %w", kind, err)
-			}
-			rows = append(rows, row{when.At, line})
-		}
-	}
-	slices.SortStableFunc(rows, func(a, b row) int { return strings.Compare(b.at, a.at) })
-	out := make([]json.RawMessage, len(rows))
-	for i := range rows {
-		out[i] = rows[i].line
-	}
-	return out, nil
-}
-
-func (p *program) events(list []json.RawMessage) error {
-	var rows [][]string
-	for _, line := range list {
-		if p.json {
-			if _, err := fmt.Fprintf(p.stdout, "%s\n", line); err != nil {
-				return err
-			}
-			continue
-		}
-		r, err := tallyman.UnmarshalRecord(line)
-		if err != nil {
-			return err
-		}
-		switch e := r.(type) {
-		case *tallyman.Event:
-			rows = append(rows, []string{terminal.Local(e.At), e.Kind, tallyman.Escape(e.Host), e.Witness, e.Says()})
-		case *tallyman.Gap:
-			rows = append(rows, []string{terminal.Local(e.To), "gap", tallyman.Escape(e.Host), e.Witness, e.Says()})
-		case *tallyman.Finding:
-			rows = append(rows, []string{terminal.Local(e.At), "finding", "", e.Rule, e.Severity.String() + ": " + tallyman.Escape(e.Why)})
-		}
-	}
-	if p.json {
-		return nil
-	}
-	if len(rows) == 0 {
-		fmt.Fprintln(p.stderr, "No event fits.")
-		return nil
-	}
-	head := []string{"AT", "KIND", "HOST", "WITNESS", "WHAT"}
-	if one := rows[0][2]; !slices.ContainsFunc(rows, func(r []string) bool { return r[2] != one && r[2] != "" }) {
-		head = slices.Delete(head, 2, 3) // all are of one machine
-		for i := range rows {
-			rows[i] = slices.Delete(rows[i], 2, 3)
-		}
-	}
-	terminal.On(p.stdout).Fold(head, rows)
 	return nil
 }

@@ -33,6 +33,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"ready": waitReady, "settled": settled, "readme": readmeCommands, "capture": writeCapture, "examples": runExamples,
+			"documented": documented,
 		},
 	})
 }
@@ -76,6 +77,26 @@ func settled(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	_, err := awaitRecords(context.Background(), a, n)
 	ts.Check(err)
+}
+
+// documented checks that every command that a page shows is run by a script of testdata/script.
+func documented(ts *testscript.TestScript, _ bool, args []string) {
+	page, err := os.ReadFile(args[0])
+	ts.Check(err)
+	script, err := os.ReadFile(args[1])
+	ts.Check(err)
+	n := 0
+	for line := range strings.Lines(string(page)) {
+		if line = strings.TrimSpace(line); strings.HasPrefix(line, "tallyman ") {
+			n++
+			if !strings.Contains(string(script), "exec "+line) {
+				ts.Fatalf("%s shows %q, and %s does not run it", args[0], line, args[1])
+			}
+		}
+	}
+	if n == 0 {
+		ts.Fatalf("%s shows no command", args[0])
+	}
 }
 
 // readmeCommands checks that every command that the README shows exists, and that the block of commands to start with is what start.txtar runs.

@@ -16,7 +16,7 @@ func rulesOf(cfg config.Config) rule.Config {
 	for _, one := range []struct {
 		name string
 		on   bool
-	}{{"brute-force", d.BruteForce.On}, {"bounce", d.Bounce.On}, {"data-peer-mismatch", d.DataPeerMismatch.On}, {"plaintext-login", d.PlaintextLogin.On}} {
+	}{{"brute-force", d.BruteForce.On}, {"bounce", d.Bounce.On}, {"data-peer-mismatch", d.DataPeerMismatch.On}, {"plaintext-login", d.PlaintextLogin.On}, {"mount-new", d.MountNew.On}} {
 		if !one.on {
 			r.Off = append(r.Off, one.name)
 		}

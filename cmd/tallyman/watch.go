@@ -22,9 +22,10 @@ import (
 func (p *program) watchCommand() *cobra.Command {
 	var f serveFlags
 	c := &cobra.Command{
-		Use: "watch [PATH...]", Short: "watch the servers of other makers that run here", Args: cobra.ArbitraryArgs,
+		Use: "watch [PATH...]", Short: "watch the servers of other makers that run here, and what is mounted", Args: cobra.ArbitraryArgs,
 		Long: `Finds the file servers of other makers that run on this machine, and gives every transfer of theirs a record with a proven verdict, without touching
 them: packets say how it ended, the files what was stored, the log what the server claims. Looked for are ` + strings.Join(daemon.Names(), ", ") + `.
+Every mount and unmount is an event, with its class (local, removable, network, cloud) and device; folders of cloud clients too.
 With paths, only these folders are watched, and the servers that serve them. It wants root: packets and processes of others are seen by root alone.
 Servers that start later are watched too. Watch only what you are authorised to watch.
 Ctrl-C, SIGTERM and tallyman stop write everything that was seen, and end.`,
@@ -111,6 +112,7 @@ func watchConfig(h *house, paths []string) watch.Config {
 		Log: h.log.With("room", "watch"), Since: h.lock.last,
 	}
 	c.Wire, c.NoWire = interfaces(h.cfg)
+	c.Mounts = mountsConfig(h.cfg, h.state)
 	return c
 }
 
@@ -151,6 +153,11 @@ func (h *house) greetWatch(c watch.Config) {
 	}
 	for _, x := range witnesses {
 		terminal.On(w).Paragraph(fmt.Sprintf("  %-6s %-8s ", x.Name, x.State), x.Text+remedyOf(x.More))
+	}
+	for _, m := range mounted(h.watched.Places()) {
+		if m.ToClass != "local" {
+			terminal.On(w).Paragraph("  ", mountedSays(&m))
+		}
 	}
 	for _, s := range coverage(found) {
 		h.p.printWatched(&s)

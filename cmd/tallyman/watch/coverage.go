@@ -51,7 +51,7 @@ func (w *Watch) Servers() []Seen {
 // see composes the coverage of one server.
 func see(s *servers.Server, all []Witness) Seen {
 	v := Seen{Server: *s}
-	for _, w := range all {
+	for _, w := range ofTransfers(all) {
 		c := Cover{Witness: w.Name, State: w.State}
 		switch w.Name {
 		case "wire":

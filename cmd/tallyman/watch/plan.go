@@ -156,6 +156,8 @@ func (p *plan) forLogs() string {
 	return strings.Join(all, "\n")
 }
 
+func (p *plan) forMounts() string { return "all" }
+
 func (p *plan) forWire() string {
 	t, f := slices.Clone(p.tftp), slices.Clone(p.ftp)
 	slices.Sort(t)

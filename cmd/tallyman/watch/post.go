@@ -26,6 +26,7 @@ type work struct {
 	close func()
 	count func(map[string]int64)
 	says  func() (state State, text, more string)
+	moves bool // what it says changes while it looks at the same
 
 	nameless func() string // why what it sees has no process; nil: it has
 }
@@ -85,7 +86,7 @@ func (p *post) adapt(ctx context.Context, to *plan, out tallyman.Recorder) bool 
 	p.begin(ctx, to, since, out)
 	after := p.status()
 	if after.State == Live || after.State == Blind {
-		if p.name == "wire" && !since.IsZero() { // files tells its own, log loses nothing
+		if (p.name == "wire" || p.name == "mounts") && !since.IsZero() { // files tells its own, log loses nothing
 			p.watch.gap(out, p.name, since, time.Now(), why)
 		}
 		p.blind = time.Time{}
@@ -223,6 +224,8 @@ func (p *post) nothing() (text, more string) {
 	switch p.name {
 	case "wire":
 		return "switched off by watch.wire", "set watch.wire to auto"
+	case "mounts":
+		return "switched off by watch.mounts", "set one of local, removable, network and cloud to true"
 	case "files":
 		return "no folder of a server is known", "name it, as in tallyman watch /srv/tftp"
 	default:
@@ -233,6 +236,9 @@ func (p *post) nothing() (text, more string) {
 func (p *post) status() Witness {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.work != nil && p.work.moves && p.failed == nil {
+		p.now.State, p.now.Text, p.now.More = p.work.says()
+	}
 	return p.now
 }
 

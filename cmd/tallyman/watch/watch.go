@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tallyman"
+	"tallyman/source/mounts"
 	"tallyman/source/servers"
 )
 
@@ -21,7 +22,8 @@ type Config struct {
 	Servers bool     // look for servers
 	Wire    []string // interfaces; empty: all
 	NoWire  bool
-	Since   time.Time // when a former run was last seen at work; zero: there was none
+	Mounts  mounts.Config // whose Told is empty: nothing is looked at
+	Since   time.Time     // when a former run was last seen at work; zero: there was none
 	Proc    string
 	Every   time.Duration // between two looks for servers
 	Log     *slog.Logger
@@ -48,7 +50,7 @@ const (
 
 // Witness is how one of them is doing.
 type Witness struct {
-	Name  string // wire, files, log
+	Name  string // wire, files, log, mounts
 	State State
 	Since time.Time
 	Text  string
@@ -66,9 +68,10 @@ type Watch struct {
 	plan  plan
 	posts []*post
 
-	mu    sync.Mutex
-	found []servers.Server
-	ended []servers.Server // newest last
+	mu     sync.Mutex
+	places *mounts.Places // nil: mounts are not watched, or not yet
+	found  []servers.Server
+	ended  []servers.Server // newest last
 }
 
 // endedKept bounds the ended servers that are shown; the oldest is forgotten.
@@ -81,6 +84,7 @@ func New(cfg Config) *Watch {
 		{name: "wire", watch: w, open: w.openWire, want: (*plan).forWire},
 		{name: "files", watch: w, open: w.openFiles, want: (*plan).forFiles},
 		{name: "log", watch: w, open: w.openLogs, want: (*plan).forLogs},
+		{name: "mounts", watch: w, open: w.openMounts, want: (*plan).forMounts},
 	}
 	return w
 }

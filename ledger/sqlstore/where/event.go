@@ -15,6 +15,8 @@ func (e Engine) Event(t tallyman.Term) (Condition, error) {
 		return within("t.client", "address", Network("ip", t.Net)), nil
 	case tallyman.FieldFile:
 		return e.Text("t.path", t), nil
+	case tallyman.FieldToClass:
+		return e.Text("t.to_class", t), nil
 	case tallyman.FieldAny:
 		return Either([]Condition{
 			e.Loosely("t.text", t), e.Loosely("t.path", t), e.Loosely("t.user_name", t), e.Loosely("t.device", t),

@@ -136,6 +136,8 @@ func (e Engine) Transfer(t tallyman.Term) (Condition, error) {
 			return Condition{SQL: "t.flags & " + strconv.Itoa(Searched) + " <> 0"}, nil
 		}
 		return Condition{SQL: "t.flags & " + strconv.Itoa(Searched) + " = 0"}, nil
+	case tallyman.FieldToClass:
+		return within("+t.trait", "trait", e.Text("to_class", t)), nil
 	case tallyman.FieldKind:
 		return truth(t.Text == "transfer"), nil
 	default:

@@ -1,10 +1,10 @@
-// Events, gaps and findings: what stands beside the transfers, newest first. They are asked for again whenever the server says how it is doing.
+// Events, gaps and findings: what stands beside the transfers, newest first. They are asked for again whenever one comes, and whenever the server says how it is doing.
 import { effect, signal } from '@preact/signals';
 import type { VNode } from 'preact';
 import { get } from './api';
 import { dateOf, timeOf } from './format';
 import { Sign } from './icons';
-import { failed, from, needs, q, system, to, utc, view } from './state';
+import { failed, from, happened, needs, q, system, to, utc, view } from './state';
 import type { Beside } from './words';
 
 const list = signal<Beside[] | undefined>(undefined);
@@ -30,7 +30,7 @@ async function load(): Promise<void> {
 
 effect(() => {
   // Reading them makes the effect run again when one of them changes.
-  void [q.value, from.value, to.value, system.value];
+  void [q.value, from.value, to.value, system.value, happened.value];
   if (view.value === 'events' && needs.value === '') void load();
 });
 
@@ -57,13 +57,14 @@ function Row({ e }: { e: Beside }): VNode {
   const grave = e.kind === 'gap' || e.kind === 'login-failed' || e.kind === 'command-refused' || e.kind === 'finding' || mark !== undefined;
   const who = [e.user, e.client?.ip].filter(Boolean).join(' at ');
   const blind = e.kind === 'gap' && e.from && e.to ? `, from ${timeOf(e.from, utc.value)} to ${timeOf(e.to, utc.value)}` : '';
+  const mount = e.kind === 'mount' || e.kind === 'unmount';
   const lost = e.lost ? `, ${e.lost.toLocaleString('en-US')} lost` : '';
   return (
     <tr class={`e-${e.kind} ${grave ? 'grave' : ''}`}>
       <td class="c-start">{e.at && <time dateTime={e.at}><span class="date">{dateOf(e.at, utc.value)}</span> {timeOf(e.at, utc.value)}</time>}</td>
       <td class="kind">{grave && <Sign of={e.kind === 'gap' ? 'eyeoff' : 'warn'} />}{e.kind}{e.severity && ` ${e.severity}`}</td>
       <td class="by">{who}</td>
-      <td class="what">{mark && <b>{mark}</b>} {mark ? text.replace(marks, '') : text || said[e.kind] || ''}{blind}{lost}{e.kind === 'flow' && !mark && e.server?.ip && ` to ${e.server.ip}:${e.server.port ?? ''}`}</td>
+      <td class="what">{mount && <><b>{e.path}</b> {[e.to_class, e.device].filter(Boolean).join(' ')}: </>}{mark && <b>{mark}</b>} {mark ? text.replace(marks, '') : text || said[e.kind] || ''}{blind}{lost}{e.kind === 'flow' && !mark && e.server?.ip && ` to ${e.server.ip}:${e.server.port ?? ''}`}</td>
       <td class="witness">{e.witness ?? e.rule}</td>
     </tr>
   );

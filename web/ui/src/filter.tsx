@@ -5,7 +5,7 @@ import { batch } from '@preact/signals';
 import { url } from './api';
 import { Copy } from './copy';
 import { Sign } from './icons';
-import { asked, from, problem, q, to, view } from './state';
+import { asked, from, problem, q, system, to, view } from './state';
 
 const ranges: [string, string][] = [['now-1h', 'last hour'], ['now-24h', 'last 24 hours'], ['now-7d', 'last 7 days'], ['now-30d', 'last 30 days'], ['', 'all times']];
 
@@ -24,6 +24,9 @@ export function Filter(): VNode {
         <div class="views" role="group" aria-label="List">
           <button type="button" aria-pressed={view.value === ''} onClick={() => (view.value = '')}>Transfers</button>
           <button type="button" aria-pressed={view.value === 'events'} onClick={() => (view.value = 'events')}>Events</button>
+          {(view.value === 'mounts' || system.value?.witnesses.some((w) => w.name === 'mounts')) && (
+            <button type="button" aria-pressed={view.value === 'mounts'} onClick={() => (view.value = 'mounts')}>Mounts</button>
+          )}
         </div>
         <label class="query">
           <Sign of="search" />

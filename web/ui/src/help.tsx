@@ -27,6 +27,7 @@ const queries: [string, string][] = [
   ['op:upload size:>1MiB', 'both must hold'],
   ['took:>30s OR reason:timeout', 'one must hold'],
   ['-host:lab-1', 'not'],
+  ['kind:mount to_class:removable', 'among events: sticks; also network, cloud, local'],
 ];
 
 export function Help(): VNode {

@@ -9,6 +9,7 @@ import { Help } from './help';
 import './keys';
 import { reload } from './list';
 import { Login } from './login';
+import { Mounts } from './mounts';
 import { Overview } from './overview';
 import { chartFrom, from, learn, needs, open, q, stale, system, to, view, whoAmI } from './state';
 import { counts, start, why } from './stream';
@@ -26,7 +27,7 @@ function Page(): VNode | null {
         <div class="left">
           <Overview />
           <Filter />
-          {view.value === 'events' ? <Events /> : <Table />}
+          {view.value === 'events' ? <Events /> : view.value === 'mounts' ? <Mounts /> : <Table />}
         </div>
         <Why />
       </main>

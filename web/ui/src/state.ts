@@ -8,7 +8,8 @@ export const q = signal(at.get('q') ?? '');
 export const from = signal(at.get('from') ?? 'now-24h');
 export const to = signal(at.get('to') ?? '');
 export const open = signal(at.get('id') ?? '');
-export const view = signal(at.get('view') === 'events' ? 'events' : ''); // which list is shown; '' is that of transfers
+const viewOf = (u: URLSearchParams): string => (['events', 'mounts'].includes(u.get('view') ?? '') ? (u.get('view') ?? '') : '');
+export const view = signal(viewOf(at)); // which list is shown; '' is that of transfers
 
 export const utc = signal(localStorage.getItem('tallyman.time') !== 'local');
 export const theme = signal(localStorage.getItem('tallyman.theme') ?? 'auto');
@@ -23,6 +24,7 @@ export const system = signal<System | undefined>(undefined);
 export const byVerdict = signal<Stat[]>([]);
 export const byHour = signal<Stat[]>([]);
 
+export const happened = signal(0); // grows with each event, gap and finding of the live stream
 export const stale = signal(''); // when the live stream broke; '' while it is whole
 export const rows = signal<Transfer[]>([]); // newest first
 export const loading = signal(true);
@@ -68,7 +70,7 @@ addEventListener('popstate', () => {
     q.value = u.get('q') ?? '';
     from.value = u.get('from') ?? 'now-24h';
     to.value = u.get('to') ?? '';
-    view.value = u.get('view') === 'events' ? 'events' : '';
+    view.value = viewOf(u);
   });
 });
 

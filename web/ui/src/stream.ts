@@ -1,7 +1,7 @@
 // One live stream a tab. Events are collected and shown once a frame.
 import { get, Problem, url } from './api';
 import { reload, take } from './list';
-import { asked, byHour, byVerdict, chartFrom, failed, open, problem, stale, system, told, whoAmI } from './state';
+import { asked, byHour, byVerdict, chartFrom, failed, happened, open, problem, stale, system, told, whoAmI } from './state';
 import type { Stat, System, Told, Transfer } from './words';
 
 let source: EventSource | undefined;
@@ -44,8 +44,19 @@ function connect(): void {
     news.delete(x.id);
     gone.add(x.id);
   });
+  for (const name of ['event', 'gap', 'finding']) on(mine, name, beside);
   on(mine, 'system', (s: System) => (system.value = s));
   on(mine, 'resync', () => void reload());
+}
+
+let coming: number | undefined;
+
+/** Lists of events are loaded anew once for what comes within a tenth of a second. */
+function beside(): void {
+  coming ??= window.setTimeout(() => {
+    coming = undefined;
+    happened.value++;
+  }, 100);
 }
 
 function on<T>(s: EventSource, name: string, each: (x: T) => void): void {

@@ -40,7 +40,14 @@ export const probably = (t: Transfer): string => (t.verdict === 'unproven' && t.
 /** What stands beside the transfers: an event, a gap or a finding. */
 export interface Beside {
   id: string; kind: string; at?: string; host?: string; witness?: string; client?: Party; server?: Party; user?: string; path?: string; text?: string;
+  to_class?: string; device?: string;
   from?: string; to?: string; lost?: number; why?: string; rule?: string; severity?: string;
+}
+
+/** What is mounted, or a folder that a cloud client keeps in step. */
+export interface Mount {
+  path: string; to_class: string; device?: string; vendor?: string; model?: string; serial?: string; label?: string; share?: string; provider?: string;
+  fs?: string; source?: string; read_only?: boolean; folder?: boolean; user?: string; since?: string; why?: string;
 }
 
 export interface Stat {
