@@ -111,6 +111,12 @@ func watchConfig(h *house, paths []string) watch.Config {
 		Log: h.log.With("room", "watch"), Since: h.lock.last,
 	}
 	c.Wire, c.NoWire = interfaces(h.cfg)
+	c.Files, c.Exclude = h.cfg.Watch.Files.Paths, h.cfg.Watch.Files.Exclude
+	for _, path := range []string{h.cfg.JSONL.File, h.cfg.Log.File} {
+		if abs, err := filepath.Abs(path); err == nil && path != "" {
+			c.Own = append(c.Own, abs)
+		}
+	}
 	return c
 }
 

@@ -22,6 +22,9 @@ type Config struct {
 	Wire    []string // interfaces; empty: all
 	NoWire  bool
 	Since   time.Time // when a former run was last seen at work; zero: there was none
+	Files   []string  // folders of this machine in which all that happens to files is told; empty: none
+	Exclude []string  // what is left out of them
+	Own     []string  // paths that this program writes: they are never told
 	Proc    string
 	Every   time.Duration // between two looks for servers
 	Log     *slog.Logger
@@ -48,7 +51,7 @@ const (
 
 // Witness is how one of them is doing.
 type Witness struct {
-	Name  string // wire, files, log
+	Name  string // wire, files, log, host
 	State State
 	Since time.Time
 	Text  string
@@ -81,6 +84,9 @@ func New(cfg Config) *Watch {
 		{name: "wire", watch: w, open: w.openWire, want: (*plan).forWire},
 		{name: "files", watch: w, open: w.openFiles, want: (*plan).forFiles},
 		{name: "log", watch: w, open: w.openLogs, want: (*plan).forLogs},
+	}
+	if len(cfg.Files) > 0 {
+		w.posts = append(w.posts, &post{name: "host", watch: w, open: w.openHost, want: func(*plan) string { return "" }})
 	}
 	return w
 }
