@@ -19,8 +19,13 @@ var deeds = map[Op]struct{ wish, done string }{
 // deed is the sentence about an operation that moves no content.
 func (t *Transfer) deed() string {
 	who := "Somebody"
-	if t.Client.IsValid() {
+	switch {
+	case t.Client.IsValid():
 		who = t.Client.Addr().String()
+	case t.User != "" && t.Exe != "":
+		who = Escape(t.User) + " with " + Escape(t.Exe)
+	case t.User != "":
+		who = Escape(t.User)
 	}
 	words := deeds[t.Op]
 	object := " “" + t.File() + "”"

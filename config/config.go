@@ -30,7 +30,7 @@ type Config struct {
 	Serve Serve `yaml:"serve"`
 	// The accounts of the servers with a login.
 	Users Users `yaml:"users"`
-	// What tallyman watch looks at: the servers of other makers on this machine.
+	// What tallyman watch looks at: the servers of other makers on this machine, and folders.
 	Watch Watch `yaml:"watch"`
 	// The built-in rules: what is remarkable about records, and told as a finding.
 	Detectors Detectors `yaml:"detectors"`
@@ -104,7 +104,7 @@ type Serve struct {
 	SFTP SFTP `yaml:"sftp"`
 }
 
-// Watch is what is looked at of the servers of other makers.
+// Watch is what is looked at of the servers of other makers, and of this machine.
 type Watch struct {
 	// Servers of other makers on this machine: auto finds them, none looks for none, so that only the folders of the command line are watched.
 	Servers string `yaml:"servers" words:"auto none"`
@@ -112,6 +112,8 @@ type Watch struct {
 	Wire Wire `yaml:"wire" eg:"{interfaces: [eth0]}" inner:"interfaces"`
 	// Mounts: sticks, shares, cloud folders.
 	Mounts Mounts `yaml:"mounts"`
+	// Folders of this machine in which everything that happens to files is recorded, whoever does it.
+	Files Files `yaml:"files"`
 }
 
 // Mounts is which mounts and unmounts are told. With all four switched off nothing is looked at.
@@ -126,6 +128,14 @@ type Mounts struct {
 	Cloud bool `yaml:"cloud"`
 	// What the site knows better: folders and what they are, local, removable, network or cloud. A cloud folder whose client is not known is listed here.
 	Classes Classes `yaml:"classes" eg:"{/mnt/backup: network}"`
+}
+
+// Files is what is watched on this machine, whoever does it.
+type Files struct {
+	// The folders, each with all below it. Empty means none. Needs root.
+	Paths Folders `yaml:"paths" eg:"[/etc, /srv]"`
+	// What is left out of them: whole paths, or parts such as **/.cache/**, each with all below it. The longest match of paths and exclude wins.
+	Exclude Patterns `yaml:"exclude" eg:"[/srv/scratch, \"**/.cache/**\"]"`
 }
 
 // Detectors are the built-in rules.
@@ -291,7 +301,9 @@ func Defaults() Config {
 			Idle: Duration(15 * time.Minute), Ciphers: "all", Hash: true,
 		}},
 		Users: Users{File: "users.yaml"},
-		Watch: Watch{Servers: "auto", Wire: Wire{"auto"}, Mounts: Mounts{Local: true, Removable: true, Network: true, Cloud: true}},
+		Watch: Watch{Servers: "auto", Wire: Wire{"auto"}, Mounts: Mounts{Local: true, Removable: true, Network: true, Cloud: true}, Files: Files{
+			Exclude: Patterns{"/proc", "/sys", "/run", "/tmp", "/var/tmp", "**/.cache/**", "**/.git/objects/**"},
+		}},
 		Detectors: Detectors{
 			Quiet: Duration(10 * time.Minute), BruteForce: BruteForce{On: true, Over: 5, Within: Duration(10 * time.Minute)},
 			Bounce: Detector{On: true}, DataPeerMismatch: Detector{On: true}, PlaintextLogin: Detector{On: true}, MountNew: Detector{On: true},

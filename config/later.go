@@ -5,7 +5,7 @@ import "strings"
 // later lists the keys that the contract knows and this version does not. A file that sets one is refused in words that differ
 // from those for a slip of the pen: the key is right, the program is too old.
 var later = []string{
-	"watch.servers.*", "watch.files", "watch.flows", "fleet", "rules", "route", "notify", "forward", "privacy",
+	"watch.servers.*", "watch.files.sensitive", "watch.files.integrity", "watch.flows", "fleet", "rules", "route", "notify", "forward", "privacy",
 	"detectors.unknown-client", "detectors.critical-file", "detectors.request-rate", "detectors.transfer-failed", "detectors.copy-out",
 	"detectors.flow-new", "detectors.mass-change", "detectors.integrity-changed", "detectors.sensor-lost", "detectors.evidence-contradiction",
 	"detectors.wake-forged", "detectors.disk-low", "detectors.first-seen", "detectors.off-hours", "detectors.unusual-volume",

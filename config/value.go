@@ -6,6 +6,7 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -301,6 +302,29 @@ type Wire []string
 func (Wire) check(word string) error {
 	if word == "" || len(word) > 15 || strings.ContainsAny(word, "/: \t\n") || word == "." || word == ".." {
 		return errors.New("is none of auto, off or the name of an interface such as eth0")
+	}
+	return nil
+}
+
+// Folders is a list of whole paths.
+type Folders []string
+
+func (Folders) check(word string) error {
+	if !strings.HasPrefix(word, "/") || strings.ContainsRune(word, 0) {
+		return errors.New("is no whole path: write it from the root, as in /srv")
+	}
+	return nil
+}
+
+// Patterns is a list of whole paths and of parts of paths, in which ** stands for any number of folders and * for anything within one name.
+type Patterns []string
+
+func (Patterns) check(word string) error {
+	if !strings.HasPrefix(word, "/") && !strings.HasPrefix(word, "**/") || strings.ContainsRune(word, 0) {
+		return errors.New("begins neither with / nor with **/: write a whole path, or **/.cache/** for a name anywhere")
+	}
+	if _, err := path.Match(word, ""); err != nil {
+		return errors.New("is no pattern: a [ in it is not closed")
 	}
 	return nil
 }

@@ -88,6 +88,10 @@ func (j *Join) Add(e tallyman.Evidence) {
 		j.alone = append(j.alone, event(&e, j.cfg.Draw(&e)))
 		return
 	}
+	if isLocal(&e) {
+		j.local(&e)
+		return
+	}
 	c, isNew := j.place(e)
 	if !isNew {
 		return

@@ -76,6 +76,11 @@ func (c *cluster) judge() *tallyman.Transfer {
 			t.Seen = seen
 		}
 	}
+	if len(c.evidence) == 1 && isLocal(&c.evidence[0]) {
+		t.Details = details
+		localWord(t, &c.evidence[0])
+		return t
+	}
 	t.Details = withCrowd(with(details, "search", c.search), c.crowd.of)
 	c.verdict(t)
 	return t

@@ -47,6 +47,7 @@ var arrows = [...]struct{ from, to string }{
 	{"cmd/tallyman/replay", "source/logs/journal"},
 	{"cmd/tallyman/replay", "source/wire"},
 	{"cmd/tallyman/watch", "source/files"},
+	{"cmd/tallyman/watch", "source/files/host"},
 	{"cmd/tallyman/watch", "source/logs"},
 	{"cmd/tallyman/watch", "source/logs/format/entry"},
 	{"cmd/tallyman/watch", "source/mounts"},
@@ -63,6 +64,10 @@ var arrows = [...]struct{ from, to string }{
 	{"source/wire/*", "source/wire/digest"},
 	{"source/wire/*", "source/wire/frame"},
 	{"source/wire/ftp", "source/wire/stream"},
+	{"source/files/host", "source/files/fanotify"}, // one reader, two who draw conclusions
+	{"source/files/host", "source/files/mount"},
+	{"source/files/host", "source/files/who"},
+	{"source/files/host/engine", "source/files/host/index"},
 	{"web", "acl"},
 	{"web", "query"},
 	{"witness", "join"}, // what a witness says alone is judged by the rules that judge all

@@ -67,9 +67,10 @@ const (
 	mostLinesThen = 120
 )
 
-// A room is a line "- `source/tftp` what it is for"; words are a line "- **Transfer**: ..." or "- **ID**, **UUID**: ...".
+// A room is a line "- `source/tftp` what it is for"; small rooms in it may follow there, " · `/packet` what it is for". Words are a line "- **Transfer**: ..." or "- **ID**, **UUID**: ...".
 var (
-	roomLine = regexp.MustCompile("(?m)^- `([a-z0-9/_-]+)` [^\\n]+$")
+	roomLine = regexp.MustCompile("(?m)^- `([a-z0-9/_-]+)` ([^\\n]+)$")
+	subRoom  = regexp.MustCompile("· `(/[a-z0-9/_-]+)` [^\\n`]")
 	wordLine = regexp.MustCompile(`(?m)^- ((?:\*\*[A-Za-z]+\*\*,? ?)+): [^\n]+$`)
 	boldWord = regexp.MustCompile(`\*\*([A-Za-z]+)\*\*`)
 )
@@ -82,6 +83,9 @@ func architectureIsTrue(t *tree) []string {
 	var out, rooms, words []string
 	for _, m := range roomLine.FindAllStringSubmatch(text, -1) {
 		rooms = append(rooms, m[1])
+		for _, sub := range subRoom.FindAllStringSubmatch(m[2], -1) { // of the room that the line is about
+			rooms = append(rooms, m[1]+sub[1])
+		}
 	}
 	for _, m := range wordLine.FindAllStringSubmatch(text, -1) {
 		for _, w := range boldWord.FindAllStringSubmatch(m[1], -1) {

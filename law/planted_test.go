@@ -93,6 +93,7 @@ func TestPlantedBreachIsFound(t *testing.T) {
 	f(architectureIsTrue, "spool/x.go", "package spool\n", "lacks the room spool: add the line - `spool` what it is for")
 	f(architectureIsTrue, "ARCHITECTURE.md", "- `seal` seals\n", "names the room seal, which does not exist")
 	f(architectureIsTrue, "ARCHITECTURE.md", "- **Seal**: a word\n", "names the word Seal")
+	f(architectureIsTrue, "ARCHITECTURE.md", "- `seal` joins · `/seal` seals\n", "names the room seal, which does not exist\nARCHITECTURE.md names the room seal/seal, which does not exist")
 	f(architectureIsTrue, "ARCHITECTURE.md", "- `join` again\n", "names the room join twice")
 	f(architectureIsTrue, "ARCHITECTURE.md", strings.Repeat("\n", 120), "at most 120")
 	f(packagesAreExplained, "spool/x.go", "package spool\n", "spool has no package comment")

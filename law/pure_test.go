@@ -14,7 +14,7 @@ var pure = [...]string{
 	"source/ftp/ascii", "source/ftp/command", "source/ftp/engine", "source/ftp/listing",
 	"source/wire/flow", "source/wire/frame", "source/wire/ftp", "source/wire/stream", "source/wire/tftp",
 	"source/logs/format", "source/logs/format/*",
-	"source/files/account",
+	"source/files/account", "source/files/host/engine", "source/files/host/index",
 	"source/mounts/cloud", "source/mounts/mountinfo",
 	"source/servers/daemon", "source/servers/proc", "witness",
 }

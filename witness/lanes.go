@@ -38,7 +38,11 @@ func Lanes(t *tallyman.Transfer, w *Watch) []tallyman.Lane {
 			names = append(names, n)
 		}
 	}
-	for _, p := range w.Posts {
+	posts := w.Posts
+	if t.Proto == hostProto { // those who watch servers have no say in it
+		posts = nil
+	}
+	for _, p := range posts {
 		if !slices.Contains(names, p.Witness) {
 			names = append(names, p.Witness)
 		}
@@ -88,7 +92,9 @@ func spoke(l *tallyman.Lane, t, alone *tallyman.Transfer, p *Post) {
 			l.Lacks = append(l.Lacks, tallyman.Lack{What: "which process sent the packets: " + p.Nameless, More: p.Named})
 		}
 	case "files":
-		l.Facts = onDisk(alone)
+		if l.Facts = onDisk(alone); t.Proto == hostProto {
+			l.Facts = onHost(alone)
+		}
 	case "log":
 		l.Facts = lines(alone)
 		if !closed(alone) && p.Why != "" {

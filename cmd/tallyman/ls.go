@@ -110,7 +110,7 @@ func (p *program) transfers(all []*tallyman.Transfer) {
 	for i, t := range all {
 		rows[i] = []string{
 			terminal.Local(t.Start), s.Judged(t.Judgement, 0), terminal.Reason(t), t.Op.String(),
-			terminal.Client(t), terminal.Amount(t.Bytes), terminal.Took(t), t.File(),
+			terminal.Client(t), terminal.Amount(t.Bytes), terminal.Took(t), named(t),
 		}
 	}
 	s.Table([]string{"START", "VERDICT", "REASON", "OP", "CLIENT", "BYTES", "TOOK", "FILE"}, rows, 5, 6)
@@ -207,7 +207,15 @@ func (p *program) followed(data []byte) error {
 			continue
 		}
 		fmt.Fprintf(p.stdout, "%s  %s  %-3s  %-15s  %12s  %10s  %s\n",
-			terminal.Local(t.Start), terminal.On(p.stdout).Judged(t.Judgement, 12), t.Op, terminal.Client(t), terminal.Amount(t.Bytes), terminal.Took(t), t.File())
+			terminal.Local(t.Start), terminal.On(p.stdout).Judged(t.Judgement, 12), t.Op, terminal.Client(t), terminal.Amount(t.Bytes), terminal.Took(t), named(t))
 	}
 	return nil
+}
+
+// named is the name of the file, and where it has another one now, that too.
+func named(t *tallyman.Transfer) string {
+	if t.NewPath == "" {
+		return t.File()
+	}
+	return t.File() + " -> " + tallyman.Escape(t.NewPath)
 }

@@ -113,6 +113,12 @@ func watchConfig(h *house, paths []string) watch.Config {
 	}
 	c.Wire, c.NoWire = interfaces(h.cfg)
 	c.Mounts = mountsConfig(h.cfg, h.state)
+	c.Files, c.Exclude = h.cfg.Watch.Files.Paths, h.cfg.Watch.Files.Exclude
+	for _, path := range []string{h.cfg.JSONL.File, h.cfg.Log.File} {
+		if abs, err := filepath.Abs(path); err == nil && path != "" {
+			c.Own = append(c.Own, abs)
+		}
+	}
 	return c
 }
 

@@ -10,6 +10,7 @@ import (
 	"tallyman"
 	"tallyman/source/files/account"
 	"tallyman/source/files/fanotify"
+	"tallyman/source/files/mount"
 )
 
 // kernel gets events by fanotify.
@@ -30,7 +31,7 @@ const (
 	namesKept = 16384
 )
 
-func openKernel(w *Watcher, mounts []mount) (*kernel, error) {
+func openKernel(w *Watcher, mounts []mount.Mount) (*kernel, error) {
 	g, err := fanotify.New(fanotify.Config{Bounded: w.cfg.Bounded})
 	if err != nil {
 		return nil, err
@@ -366,7 +367,7 @@ func (k *kernel) tick(at time.Time) bool {
 	return false
 }
 
-func (k *kernel) mounted(at time.Time, mounts []mount) {
+func (k *kernel) mounted(at time.Time, mounts []mount.Mount) {
 	fresh := k.w.atlas.anchored(mounts)
 	k.w.atlas.forget()
 	strange := false

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tallyman/source/files/fanotify"
+	"tallyman/source/files/mount"
 )
 
 // anchor is a folder by which a file system is entered: a root, or what is mounted below one.
@@ -248,7 +249,7 @@ type newAnchor struct {
 }
 
 // anchored makes the anchors anew: the roots, and what is mounted below them. It returns those that are new.
-func (a *atlas) anchored(mounts []mount) (fresh []newAnchor) {
+func (a *atlas) anchored(mounts []mount.Mount) (fresh []newAnchor) {
 	old := a.anchors
 	a.anchors = nil
 	add := func(path string) {
@@ -274,8 +275,8 @@ func (a *atlas) anchored(mounts []mount) (fresh []newAnchor) {
 		add(existing(dir))
 	}
 	for _, m := range mounts {
-		if m.kind != "autofs" && a.inside(m.point) != outside { // to look at autofs mounts it
-			add(m.point)
+		if m.Kind != "autofs" && a.inside(m.Point) != outside { // to look at autofs mounts it
+			add(m.Point)
 		}
 	}
 	return fresh

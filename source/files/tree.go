@@ -11,6 +11,7 @@ import (
 	"tallyman"
 	"tallyman/source/files/account"
 	"tallyman/source/files/inotify"
+	"tallyman/source/files/mount"
 )
 
 // tree gets events by inotify, folder by folder.
@@ -231,19 +232,19 @@ func (t *tree) tick(at time.Time) bool {
 	return false
 }
 
-func (t *tree) mounted(at time.Time, mounts []mount) {
+func (t *tree) mounted(at time.Time, mounts []mount.Mount) {
 	for _, m := range mounts {
-		if m.kind == "autofs" || t.w.atlas.inside(m.point) == outside {
+		if m.Kind == "autofs" || t.w.atlas.inside(m.Point) == outside {
 			continue
 		}
-		old, was := t.watches[m.point]
-		n, err := t.queue.Add(m.point)
+		old, was := t.watches[m.Point]
+		n, err := t.queue.Add(m.Point)
 		if err == nil && was && n == old {
 			continue
 		}
-		why := "a file system came into sight at " + tallyman.Escape(m.point)
+		why := "a file system came into sight at " + tallyman.Escape(m.Point)
 		if err == nil {
-			err = walk(m.point, t.enter, nil)
+			err = walk(m.Point, t.enter, nil)
 		}
 		if err != nil {
 			why += ", and it cannot be watched: " + err.Error()

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -80,4 +81,13 @@ func (k *kernel) grew(dir string) {
 	if err := k.walk(dir, at, true); err != nil && !errors.Is(err, os.ErrNotExist) {
 		k.w.gap(at, at, -1, "a new folder cannot be watched: "+err.Error())
 	}
+}
+
+// below reports whether path is the folder or lies in it.
+func below(path, folder string) bool {
+	if folder == "/" {
+		return strings.HasPrefix(path, "/")
+	}
+	rest, ok := strings.CutPrefix(path, folder)
+	return ok && (rest == "" || rest[0] == '/')
 }

@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"tallyman"
 	"tallyman/source/files/account"
+	"tallyman/source/files/fanotify"
+	"tallyman/source/files/mount"
 	"tallyman/source/files/who"
 )
 
@@ -37,7 +38,7 @@ type backend interface {
 	// tick does what waits for time to pass. It reports whether more does.
 	tick(now time.Time) bool
 	// mounted says that the table of mounts may have changed.
-	mounted(now time.Time, mounts []mount)
+	mounted(now time.Time, mounts []mount.Mount)
 	// again looks at all folders after events were lost.
 	again(now time.Time)
 	close() error
@@ -53,7 +54,7 @@ type Watcher struct {
 	back    backend
 	self    int32
 	wake    int // eventfd
-	mounts  int // /proc/self/mountinfo
+	mounts  *mount.Table
 	out     []tallyman.Evidence
 	counts  Counts
 	shown   chan Counts
@@ -79,7 +80,7 @@ func Open(cfg Config, log *slog.Logger) (*Watcher, error) {
 		return nil, fmt.Errorf("open %s: %w", cfg.Proc, err)
 	}
 	w := &Watcher{
-		cfg: cfg, log: log, atlas: newAtlas(roots), account: account.New(cfg.Account), table: table, self: int32(os.Getpid()), wake: -1, mounts: -1,
+		cfg: cfg, log: log, atlas: newAtlas(roots), account: account.New(cfg.Account), table: table, self: int32(os.Getpid()), wake: -1,
 		shown: make(chan Counts, 1), read: now(),
 	}
 	w.shown <- Counts{}
@@ -97,9 +98,8 @@ func (w *Watcher) open() (err error) {
 	if w.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		return fmt.Errorf("make eventfd: %w", err)
 	}
-	// os.Open would have the runtime take the notices of changes away.
-	if w.mounts, err = unix.Open("/proc/self/mountinfo", unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
-		return fmt.Errorf("open mountinfo: %w", err)
+	if w.mounts, err = mount.Open(); err != nil {
+		return err
 	}
 	mounts, err := w.readMounts()
 	if err != nil {
@@ -115,7 +115,7 @@ func (w *Watcher) open() (err error) {
 }
 
 // choose takes the best mode that works here.
-func (w *Watcher) choose(mounts []mount) (backend, error) {
+func (w *Watcher) choose(mounts []mount.Mount) (backend, error) {
 	if w.cfg.Mode != Inotify {
 		k, err := openKernel(w, mounts)
 		if err == nil {
@@ -147,17 +147,18 @@ func (w *Watcher) Close() {
 	if w.back != nil {
 		_ = w.back.close()
 	}
-	for _, fd := range []int{w.wake, w.mounts} {
-		if fd >= 0 {
-			_ = unix.Close(fd)
-		}
+	if w.wake >= 0 {
+		_ = unix.Close(w.wake)
+	}
+	if w.mounts != nil {
+		_ = w.mounts.Close()
 	}
 	_ = w.table.Close()
 }
 
 // Run tells what was open, then what happens. It ends with ctx, after what waits in the queue.
 func (w *Watcher) Run(ctx context.Context, to tallyman.Recorder) error {
-	defer hurry()()
+	defer fanotify.Hurry()()
 	stop := context.AfterFunc(ctx, func() { _, _ = unix.Write(w.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0}) })
 	defer stop()
 	w.tell(to)
@@ -177,20 +178,6 @@ func (w *Watcher) Run(ctx context.Context, to tallyman.Recorder) error {
 		if err := w.wait(waits); err != nil {
 			return err
 		}
-	}
-}
-
-// hurry puts the thread before others as long as it watches: what is looked at late is gone. Without root it stays where it is.
-func hurry() (restore func()) {
-	runtime.LockOSThread()
-	kernel, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
-	nice := 20 - kernel // the system call adds 20 to keep off negative numbers (getpriority(2))
-	if err != nil || unix.Setpriority(unix.PRIO_PROCESS, 0, nice-10) != nil {
-		return runtime.UnlockOSThread
-	}
-	return func() {
-		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, nice)
-		runtime.UnlockOSThread()
 	}
 }
 
@@ -229,7 +216,7 @@ const beat = time.Second
 // wait sleeps until something happens.
 func (w *Watcher) wait(waits bool) error {
 	fds := []unix.PollFd{
-		{Fd: int32(w.back.fd()), Events: unix.POLLIN}, {Fd: int32(w.wake), Events: unix.POLLIN}, {Fd: int32(w.mounts), Events: unix.POLLPRI},
+		{Fd: int32(w.back.fd()), Events: unix.POLLIN}, {Fd: int32(w.wake), Events: unix.POLLIN}, {Fd: int32(w.mounts.FD()), Events: unix.POLLPRI},
 	}
 	timeout := -1
 	if waits {
@@ -248,25 +235,12 @@ func (w *Watcher) wait(waits bool) error {
 	return nil
 }
 
-func (w *Watcher) readMounts() ([]mount, error) {
-	var text []byte
-	buf := make([]byte, 64<<10)
-	for at := int64(0); ; {
-		n, err := unix.Pread(w.mounts, buf, at)
-		if err != nil {
-			return nil, fmt.Errorf("read mountinfo: %w", err)
-		}
-		if n == 0 {
-			break
-		}
-		text = append(text, buf[:n]...)
-		at += int64(n)
-	}
-	mounts, refused := parseMounts(text)
+func (w *Watcher) readMounts() ([]mount.Mount, error) {
+	mounts, refused, err := w.mounts.Read()
 	if refused > 0 {
 		w.log.Warn("lines of mountinfo not understood", "lines", refused)
 	}
-	return mounts, nil
+	return mounts, err
 }
 
 // gap tells that events were lost, and that all has to be looked at again.

@@ -12,6 +12,7 @@ import (
 
 	"tallyman"
 	"tallyman/source/files"
+	"tallyman/source/files/host"
 	"tallyman/source/logs"
 	"tallyman/source/logs/format/entry"
 	"tallyman/source/wire"
@@ -317,6 +318,30 @@ func (w *Watch) openFiles(p *plan, since time.Time) (*work, error) {
 		says: func() (State, string, string) {
 			a := f.Ability()
 			if !a.Who {
+				return Blind, a.Says, a.Remedy
+			}
+			return Live, a.Says, a.Remedy
+		},
+	}, nil
+}
+
+func (w *Watch) openHost(_ *plan, since time.Time) (*work, error) {
+	cfg := host.Defaults(w.cfg.Host, w.cfg.Files...)
+	cfg.Exclude, cfg.State, cfg.Own, cfg.Since = w.cfg.Exclude, w.cfg.State, w.cfg.Own, since
+	h, err := host.Open(cfg, w.cfg.Log.With("room", "host"))
+	if err != nil {
+		return nil, err
+	}
+	a := h.Ability()
+	return &work{
+		run: h.Run, begun: begun(), close: h.Close,
+		count: func(into map[string]int64) {
+			c := h.Counts()
+			into["host_events_total"], into["host_gaps_total"], into["host_canaries_total"] = c.Events, c.Gaps, c.Canaries
+			into["host_seen_total"], into["host_names"] = c.Engine.Seen, c.Known
+		},
+		says: func() (State, string, string) {
+			if !a.Whole {
 				return Blind, a.Says, a.Remedy
 			}
 			return Live, a.Says, a.Remedy

@@ -24,6 +24,9 @@ type Config struct {
 	NoWire  bool
 	Mounts  mounts.Config // whose Told is empty: nothing is looked at
 	Since   time.Time     // when a former run was last seen at work; zero: there was none
+	Files   []string      // folders of this machine in which all that happens to files is told; empty: none
+	Exclude []string      // what is left out of them
+	Own     []string      // paths that this program writes: they are never told
 	Proc    string
 	Every   time.Duration // between two looks for servers
 	Log     *slog.Logger
@@ -50,7 +53,7 @@ const (
 
 // Witness is how one of them is doing.
 type Witness struct {
-	Name  string // wire, files, log, mounts
+	Name  string // wire, files, log, mounts, host
 	State State
 	Since time.Time
 	Text  string
@@ -85,6 +88,9 @@ func New(cfg Config) *Watch {
 		{name: "files", watch: w, open: w.openFiles, want: (*plan).forFiles},
 		{name: "log", watch: w, open: w.openLogs, want: (*plan).forLogs},
 		{name: "mounts", watch: w, open: w.openMounts, want: (*plan).forMounts},
+	}
+	if len(cfg.Files) > 0 {
+		w.posts = append(w.posts, &post{name: "host", watch: w, open: w.openHost, want: func(*plan) string { return "" }})
 	}
 	return w
 }

@@ -14,6 +14,7 @@ var ErrMalformed = errors.New("malformed fanotify event")
 const (
 	Access       = 0x1
 	Modify       = 0x2
+	Attrib       = 0x4
 	CloseWrite   = 0x8
 	CloseNoWrite = 0x10
 	Open         = 0x20

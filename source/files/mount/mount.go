@@ -1,4 +1,5 @@
-package files
+// Package mount reads the table of mounts that the kernel writes (/proc/self/mountinfo, proc(5)). Parse is a pure function; a Table is the open file.
+package mount
 
 import (
 	"bytes"
@@ -6,13 +7,14 @@ import (
 	"strings"
 )
 
-// mount is one line of mountinfo (proc(5)).
-type mount struct {
-	point, kind string
+// Mount is one line of mountinfo.
+type Mount struct {
+	Point string // where it is seen
+	Kind  string // of file system
 }
 
-// parseMounts reads /proc/self/mountinfo. Lines that are none are left out and counted.
-func parseMounts(b []byte) (mounts []mount, refused int) {
+// Parse reads mountinfo. Lines that are none are left out and counted.
+func Parse(b []byte) (mounts []Mount, refused int) {
 	for line := range bytes.Lines(b) {
 		f := strings.Split(strings.TrimSuffix(string(line), "\n"), " ")
 		dash := 6
@@ -23,7 +25,7 @@ func parseMounts(b []byte) (mounts []mount, refused int) {
 			refused++
 			continue
 		}
-		mounts = append(mounts, mount{point: unescape(f[4]), kind: f[dash+1]})
+		mounts = append(mounts, Mount{Point: unescape(f[4]), Kind: f[dash+1]})
 	}
 	return mounts, refused
 }
@@ -45,13 +47,4 @@ func unescape(s string) string {
 		b.WriteByte(s[i])
 	}
 	return b.String()
-}
-
-// below reports whether path is the folder or lies in it.
-func below(path, folder string) bool {
-	if folder == "/" {
-		return strings.HasPrefix(path, "/")
-	}
-	rest, ok := strings.CutPrefix(path, folder)
-	return ok && (rest == "" || rest[0] == '/')
 }
