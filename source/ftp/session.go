@@ -299,7 +299,7 @@ func (v *session) listen(ctx context.Context) {
 	v.unlisten()
 	v.strangers.Store(0)
 	rec, to, user := v.rec, v.to, v.account.Name
-	p, err := data.Listen(ctx, v.rec.Server.Addr(), v.rec.Client.Addr(), v.server.cfg.Ports, func(who netip.AddrPort) {
+	p, err := data.Listen(ctx, v.rec.Server.Addr(), v.rec.Client.Addr(), v.server.ports, func(who netip.AddrPort) {
 		v.server.counts.strangers.Add(1)
 		if v.strangers.Add(1) <= strangersTold {
 			to.Record(rec.Event(&engine.Event{
