@@ -20,7 +20,7 @@ func sound() map[string]string {
 		"web/web.go":             doc + "package web\n\nimport _ \"tallyman/web/account\"\n",
 		"web/account/account.go": doc + "package account\n\nvar known = map[string]int{}\n\nfunc f() int { known := known; known[\"a\"] = 1; x := known[\"a\"]; x++; return x }\n",
 		"node_modules/a/b.go":    "package broken(\n",
-		"ARCHITECTURE.md": "# A\n\n- `join` joins\n- `pipe` pipes\n- `test/corpus` tells\n- `cmd/tallyman` wires\n- `web` shows\n- `web/account` knows\n\n" +
+		"ARCHITECTURE.md": "# A\n\n- `join` joins\n- `pipe` pipes\n- `test/corpus` tells\n- `cmd/tallyman` wires\n- `web` shows · `/account` knows\n\n" +
 			"- **Word**: a word\n",
 	}
 }
@@ -93,7 +93,6 @@ func TestPlantedBreachIsFound(t *testing.T) {
 	f(architectureIsTrue, "spool/x.go", "package spool\n", "lacks the room spool: add the line - `spool` what it is for")
 	f(architectureIsTrue, "ARCHITECTURE.md", "- `seal` seals\n", "names the room seal, which does not exist")
 	f(architectureIsTrue, "ARCHITECTURE.md", "- **Seal**: a word\n", "names the word Seal")
-	f(architectureIsTrue, "ARCHITECTURE.md", "- `seal` joins · `/seal` seals\n", "names the room seal, which does not exist\nARCHITECTURE.md names the room seal/seal, which does not exist")
 	f(architectureIsTrue, "ARCHITECTURE.md", "- `join` again\n", "names the room join twice")
 	f(architectureIsTrue, "ARCHITECTURE.md", strings.Repeat("\n", 120), "at most 120")
 	f(packagesAreExplained, "spool/x.go", "package spool\n", "spool has no package comment")

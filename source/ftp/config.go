@@ -27,7 +27,7 @@ type Config struct {
 	Exempt func(client netip.Addr) bool
 	// Active allows PORT and EPRT, Passive allows PASV and EPSV.
 	Active, Passive bool
-	// Ports are those of passive data connections; the zero Range leaves them to the kernel.
+	// Ports are those of passive data connections; the zero Range is data.Anywhere.
 	Ports data.Range
 	// Public is the address told by PASV, for servers behind NAT; the zero Addr tells the one that was asked.
 	Public func(client netip.Addr) netip.Addr

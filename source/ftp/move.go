@@ -50,6 +50,14 @@ type mover struct {
 	sum  hash.Hash
 }
 
+// littleSize is how many bytes a new connection takes at once, whatever its peer does: half of the room that the kernel makes (tcp(7), tcp_wmem, default).
+const littleSize = 8 << 10
+
+// little reports whether all can be handed to the kernel without waiting for anybody, so that no goroutine needs to be woken for it.
+func (m *mover) little() bool {
+	return m.op == tallyman.OpGet && !m.ascii && m.private == nil && m.down == nil && m.port != nil && m.port.Came() && m.file.Size()-m.offset <= littleSize
+}
+
 // run moves it all. ctx ends it early. The connection of a download that went well stays open, so that its end can be proven; all others are closed.
 func (m *mover) run(ctx context.Context) engine.Ending {
 	e := engine.Ending{Delivered: -1}

@@ -28,6 +28,7 @@ type Server struct {
 	who      Identity
 
 	explicit, implicit *net.TCPListener // implicit may be nil
+	ports              data.Range
 	pieces             sync.Pool
 	counts             totals
 	serial             atomic.Uint64
@@ -70,6 +71,9 @@ func Listen(ctx context.Context, cfg Config, accounts Accounts, gate Gate, who I
 	s := &Server{
 		cfg: cfg, accounts: accounts, gate: gate, log: log, who: who, began: time.Now(),
 		sessions: map[*session]struct{}{}, from: map[netip.Addr]int{}, turned: map[turning]time.Time{},
+	}
+	if s.ports = cfg.Ports; s.ports.First == 0 {
+		s.ports = data.Anywhere()
 	}
 	var err error
 	if s.explicit, err = listen(ctx, cfg.Listen); err != nil {

@@ -39,6 +39,7 @@ type session struct {
 	moved     atomic.Int64
 	halt      context.CancelFunc
 	tails     []*data.Conn // of downloads whose end is not proven
+	later     []engine.Action
 }
 
 func (v *session) config() engine.Config {
@@ -117,7 +118,11 @@ func (v *session) hear(ctx context.Context, s said) {
 		v.m.Overlong(now)
 	default:
 		v.server.counts.commands.Add(1)
-		v.m.Line(now, s.line, v.state())
+		var seen engine.State
+		if v.m.Unproven() {
+			seen = v.state()
+		}
+		v.m.Line(now, s.line, seen)
 	}
 	v.carryOut(ctx)
 	if s.err == nil && !v.over {
@@ -137,15 +142,17 @@ func (v *session) state() engine.State {
 	return s
 }
 
-// carryOut does what the machine orders.
+// carryOut does what the machine orders. What the client does not wait for comes last: what is
+// told of transfers, in its order, and what is only given back.
 func (v *session) carryOut(ctx context.Context) {
-	for {
-		a, ok := v.m.Next()
-		if !ok {
-			return
-		}
+	for a, ok := v.m.Next(); ok; a, ok = v.m.Next() {
 		v.perform(ctx, a)
 	}
+	for _, a := range v.later {
+		v.tell(a)
+	}
+	clear(v.later)
+	v.later = v.later[:0]
 }
 
 func (v *session) perform(ctx context.Context, a engine.Action) {
@@ -182,18 +189,34 @@ func (v *session) perform(ctx context.Context, a engine.Action) {
 		v.names(ctx, a)
 	case engine.Look:
 		v.m.State(now, v.state())
-	case engine.Release:
-		v.release()
 	case engine.Hangup:
 		v.over = true
+	case engine.Begin:
+		began := *a.T // it may have ended when it is told
+		v.later = append(v.later, engine.Begin{T: &began})
+	case engine.Release:
+		v.later = append(v.later, released{of: v.tails})
+		v.tails = nil
+	case engine.Progress, engine.Finish:
+		v.later = append(v.later, a)
 	default:
 		v.tell(a)
 	}
 }
 
-// tell records.
+// released are connections that nobody asks for any more.
+type released struct {
+	engine.Release
+	of []*data.Conn
+}
+
+// tell records, and closes what was released.
 func (v *session) tell(a engine.Action) {
 	switch a := a.(type) {
+	case released:
+		for _, c := range a.of {
+			c.Close()
+		}
 	case engine.Begin:
 		v.to.Record(v.rec.Begin(a.T)...)
 	case engine.Progress:
@@ -299,7 +322,7 @@ func (v *session) listen(ctx context.Context) {
 	v.unlisten()
 	v.strangers.Store(0)
 	rec, to, user := v.rec, v.to, v.account.Name
-	p, err := data.Listen(ctx, v.rec.Server.Addr(), v.rec.Client.Addr(), v.server.cfg.Ports, func(who netip.AddrPort) {
+	p, err := data.Listen(ctx, v.rec.Server.Addr(), v.rec.Client.Addr(), v.server.ports, func(who netip.AddrPort) {
 		v.server.counts.strangers.Add(1)
 		if v.strangers.Add(1) <= strangersTold {
 			to.Record(rec.Event(&engine.Event{
@@ -351,21 +374,29 @@ func (v *session) move(ctx context.Context, a engine.Move) {
 	if a.Private {
 		m.private = v.tls
 	}
+	if m.little() {
+		v.hasMoved(m, m.run(ctx))
+		return
+	}
 	ctx, v.halt = context.WithCancel(ctx)
 	go func() {
 		e := m.run(ctx)
 		v.results <- func() {
 			v.halt()
 			v.halt = nil
-			v.unlisten()
-			e.Strangers = int(v.strangers.Load())
-			if m.conn != nil {
-				v.tails = append(v.tails, m.conn)
-			}
-			v.m.Count(v.moved.Load())
-			v.m.Moved(time.Now(), e)
+			v.hasMoved(m, e)
 		}
 	}()
+}
+
+func (v *session) hasMoved(m *mover, e engine.Ending) {
+	v.unlisten()
+	e.Strangers = int(v.strangers.Load())
+	if m.conn != nil {
+		v.tails = append(v.tails, m.conn)
+	}
+	v.m.Count(v.moved.Load())
+	v.m.Moved(time.Now(), e)
 }
 
 func (v *session) store(ctx context.Context, a engine.Store) {

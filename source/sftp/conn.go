@@ -105,6 +105,9 @@ type wire struct {
 	once    sync.Once
 	closed  atomic.Bool
 	left    atomic.Int64 // how much had not been acknowledged when it was closed
+	ahead   *[]byte      // holds in; one goroutine reads
+	in      []byte       // what came and was not asked for yet
+	filled  bool         // the last read of the socket brought all that there was room for
 }
 
 // Close looks at what has arrived before that can no longer be known.
@@ -125,14 +128,53 @@ func (w *wire) missing() int64 {
 	return n
 }
 
-// Read waits no longer than Idle.
+// readAhead is how many bytes are read at once where much has come.
+const readAhead = 128 << 10
+
+// Read reads ahead what has come: the library asks for 4 KiB, for the rest of a packet, and so on (crypto/ssh, transport.go, cipher.go). No memory is held
+// while nothing is there.
 func (w *wire) Read(p []byte) (int, error) {
+	if len(w.in) == 0 {
+		if !w.filled || !w.free.Load() || w.waiting() <= len(p) {
+			return w.take(p)
+		}
+		w.ahead = w.of.srv.bufs.Get().(*[]byte)
+		n, err := w.take((*w.ahead)[:readAhead])
+		if w.in = (*w.ahead)[:n]; n == 0 {
+			w.of.srv.bufs.Put(w.ahead)
+			return 0, err
+		}
+	}
+	n := copy(p, w.in)
+	if w.in = w.in[n:]; len(w.in) == 0 {
+		w.of.srv.bufs.Put(w.ahead)
+	}
+	return n, nil
+}
+
+// waiting is how many bytes have come and were not read (tcp(7), SIOCINQ); 0 when the kernel does not tell.
+func (w *wire) waiting() (n int) {
+	t, ok := w.Conn.(*net.TCPConn)
+	if !ok {
+		return 0
+	}
+	rc, err := t.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	_ = rc.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.SIOCINQ) })
+	return n
+}
+
+// take reads the socket, and waits no longer than Idle.
+func (w *wire) take(p []byte) (int, error) {
 	if w.free.Load() {
 		if err := w.SetReadDeadline(time.Now().Add(w.of.srv.cfg.Idle)); err != nil {
 			return 0, err
 		}
 	}
 	n, err := w.Conn.Read(p)
+	w.filled = n == len(p)
 	return n, w.noted(err)
 }
 

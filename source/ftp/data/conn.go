@@ -18,15 +18,17 @@ import (
 type Conn struct {
 	TCP     *net.TCPConn
 	stall   time.Duration
-	through net.Conn // TCP, or TLS over it
-	raw     *ear
+	through net.Conn // ear, or TLS over it
+	ear     *ear
 	tls     *tls.Conn
 	halted  atomic.Bool
 	since   time.Time // when the bytes in got began to be counted, without the time that our side took
 	left    time.Time // when Read returned
+	until   time.Time // when the Read that runs has to have something
 	got     int
-	full    int  // reads that followed each other and were as large as asked for, or nearly
-	raised  bool // the kernel wakes us for much only
+	came    int       // bytes since mark
+	mark    time.Time // when came began
+	raised  bool      // the kernel wakes us for much only
 }
 
 // leastIn is how many bytes must come in each stall: who sends one byte now and then holds a connection, and its file, for nothing.
@@ -35,6 +37,7 @@ const leastIn = 1 << 10
 // ear hears whether the stream under TLS ended. It reads and writes many records at once: crypto/tls does so one by one.
 type ear struct {
 	*net.TCPConn
+	of      *Conn
 	eof     bool
 	reads   int
 	memory  []byte // holds in
@@ -72,11 +75,17 @@ func (e *ear) Read(p []byte) (int, error) {
 }
 
 func (e *ear) hear(p []byte) (int, error) {
-	n, err := e.TCPConn.Read(p)
+	n, err := e.of.hear(p)
 	if errors.Is(err, io.EOF) {
 		e.eof = true
 	}
 	return n, err
+}
+
+// whole reports whether the next record is here (RFC 8446, 5.1: type, version, length).
+func (e *ear) whole() bool {
+	const head = 5
+	return len(e.in) >= head && len(e.in) >= head+int(e.in[3])<<8+int(e.in[4])
 }
 
 // Write implements net.Conn.
@@ -102,17 +111,20 @@ func (e *ear) flush() error {
 
 // Plain is a connection without TLS. A step that takes longer than stall fails.
 func Plain(c *net.TCPConn, stall time.Duration) *Conn {
-	return &Conn{TCP: c, stall: stall, through: c}
+	d := &Conn{TCP: c, stall: stall}
+	d.ear = &ear{TCPConn: c, of: d}
+	d.through = d.ear
+	return d
 }
 
 // Guard begins TLS as the server. The error is that of the handshake.
 func Guard(ctx context.Context, c *net.TCPConn, cfg *tls.Config, stall time.Duration) (*Conn, error) {
-	e := &ear{TCPConn: c}
-	t := tls.Server(e, cfg)
+	d := Plain(c, stall)
+	d.tls = tls.Server(d.ear, cfg)
+	d.through = d.tls
 	ctx, cancel := context.WithTimeout(ctx, stall)
 	defer cancel()
-	d := &Conn{TCP: c, stall: stall, through: t, raw: e, tls: t}
-	return d, t.HandshakeContext(ctx)
+	return d, d.tls.HandshakeContext(ctx)
 }
 
 // Resumed reports whether the TLS session was resumed.
@@ -134,35 +146,76 @@ func (c *Conn) Read(p []byte) (int, error) {
 	} else {
 		c.since = c.since.Add(now.Sub(c.left))
 	}
-	until := c.since.Add(c.stall)
-	if c.raised {
-		soon := now.Add(hurry)
-		if until.Before(soon) {
-			soon = until
-		}
-		if n, err := c.read(p, soon); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || c.halted.Load() {
-			return n, err
-		}
-		c.lowWater(1) // what is there, however little, is given by the next read
+	c.until = c.since.Add(c.stall)
+	if err := c.patience(c.until); err != nil {
+		return 0, err
 	}
-	n, err := c.read(p, until)
-	if c.tls == nil && n >= much/4 {
-		if c.full++; c.full == quick {
-			c.lowWater(much)
-		}
-	} else {
-		c.full = 0
+	n, err := c.through.Read(p)
+	for c.tls != nil && err == nil && len(p)-n >= record && c.ear.whole() {
+		var more int
+		more, err = c.through.Read(p[n:])
+		n += more
 	}
+	c.got += n
+	c.left = time.Now()
 	return n, err
 }
 
-// A connection on which data comes so quickly that reads are large is read when much has come, or when hurry has passed: the kernel would wake us for less
-// else, and that costs more than to copy it. Under TLS it is not done: who waits for our answer sends no FIN behind what he says.
+// record is the most that a record of TLS holds (RFC 8446, 5.1).
+const record = 16 << 10
+
+// patience sets the end of the read that follows.
+func (c *Conn) patience(until time.Time) error {
+	if err := c.TCP.SetReadDeadline(until); err != nil {
+		return err
+	}
+	if c.halted.Load() {
+		return net.ErrClosed
+	}
+	return nil
+}
+
+// A connection on which much comes twice within quick is read when much has come, or when hurry has passed: the kernel would wake us for less else, and that
+// costs more than to copy it. Under TLS hurry is shorter: who waits for our answer sends no FIN behind his close_notify.
 const (
-	much  = 256 << 10 // bytes; the kernel makes room for twice of it
-	quick = 4         // reads
-	hurry = 100 * time.Millisecond
+	much     = 512 << 10 // bytes; the kernel makes room for twice of it
+	quick    = 20 * time.Millisecond
+	hurry    = 100 * time.Millisecond
+	hurryTLS = 5 * time.Millisecond
 )
+
+// hear reads the socket.
+func (c *Conn) hear(p []byte) (n int, err error) {
+	if !c.raised {
+		n, err = c.TCP.Read(p)
+		if c.came += n; c.came >= 2*much {
+			now := time.Now()
+			if now.Sub(c.mark) < quick {
+				c.lowWater(much)
+			}
+			c.came, c.mark = 0, now
+		}
+		return n, err
+	}
+	soon := time.Now().Add(hurry)
+	if c.tls != nil {
+		soon = soon.Add(hurryTLS - hurry)
+	}
+	if c.until.Before(soon) {
+		soon = c.until
+	}
+	if err = c.patience(soon); err != nil {
+		return 0, err
+	}
+	if n, err = c.TCP.Read(p); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || c.halted.Load() {
+		return n, err
+	}
+	c.lowWater(1) // what is there, however little, is given by the next read
+	if err = c.patience(c.until); err != nil {
+		return 0, err
+	}
+	return c.TCP.Read(p)
+}
 
 // lowWater sets what has to be there before the kernel wakes us (socket(7), SO_RCVLOWAT). Less than that is read all the same by who asks.
 func (c *Conn) lowWater(bytes int) {
@@ -171,25 +224,12 @@ func (c *Conn) lowWater(bytes int) {
 		return
 	}
 	_ = raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVLOWAT, bytes) })
-	c.raised, c.full = err == nil && bytes > 1, 0
-}
-
-func (c *Conn) read(p []byte, until time.Time) (int, error) {
-	if err := c.TCP.SetReadDeadline(until); err != nil {
-		return 0, err
-	}
-	if c.halted.Load() {
-		return 0, net.ErrClosed
-	}
-	n, err := c.through.Read(p)
-	c.got += n
-	c.left = time.Now()
-	return n, err
+	c.raised, c.came, c.mark = err == nil && bytes > 1, 0, time.Now()
 }
 
 // Notified reports, after io.EOF, whether the peer said close_notify: TLS said that it is the end, and the stream below had not ended (crypto/tls,
 // conn.go, readRecordOrCCS: it turns a bare end into io.EOF too).
-func (c *Conn) Notified() bool { return c.tls != nil && !c.raw.eof }
+func (c *Conn) Notified() bool { return c.tls != nil && !c.ear.eof }
 
 // Write implements io.Writer. After an error under TLS it claims no byte that may have waited here.
 func (c *Conn) Write(p []byte) (int, error) {
@@ -202,10 +242,10 @@ func (c *Conn) Write(p []byte) (int, error) {
 	if c.tls == nil {
 		return c.through.Write(p)
 	}
-	c.raw.corked = true
+	c.ear.corked = true
 	n, err := c.through.Write(p)
-	c.raw.corked = false
-	if err = errors.Join(err, c.raw.flush()); err != nil {
+	c.ear.corked = false
+	if err = errors.Join(err, c.ear.flush()); err != nil {
 		n = max(0, n-behind) // what waited may not have left
 	}
 	return n, err

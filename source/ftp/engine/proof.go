@@ -24,6 +24,9 @@ func (m *Machine) await(x *Transfer) {
 	m.unproven = append(m.unproven, &proof{x: x, sent: m.now, lookAt: m.now.Add(firstLook), pause: firstLook})
 }
 
+// Unproven reports whether something waits for its proof: then Line and Lost want a look at the connections.
+func (m *Machine) Unproven() bool { return len(m.unproven) > 0 }
+
 // State takes a look.
 func (m *Machine) State(now time.Time, s State) {
 	m.now = now
