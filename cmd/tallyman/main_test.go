@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -33,7 +36,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"ready": waitReady, "settled": settled, "readme": readmeCommands, "capture": writeCapture, "examples": runExamples,
-			"documented": documented,
+			"documented": documented, "told": awaitEvents,
 		},
 	})
 }
@@ -77,6 +80,22 @@ func settled(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	_, err := awaitRecords(context.Background(), a, n)
 	ts.Check(err)
+}
+
+// awaitEvents waits until so many events fit a query.
+func awaitEvents(ts *testscript.TestScript, _ bool, args []string) {
+	a := askSocket(socketPath(ts.Getenv("TALLYMAN_STATE")))
+	defer a.close()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	var answer struct{ Events []json.RawMessage }
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); <-tick.C {
+		ts.Check(a.Get(context.Background(), "events", url.Values{"q": {args[1]}}, &answer))
+		if strconv.Itoa(len(answer.Events)) == args[0] {
+			return
+		}
+	}
+	ts.Fatalf("%d events fit %s, not %s", len(answer.Events), args[1], args[0])
 }
 
 // documented checks that every command that a page shows is run by a script of testdata/script.

@@ -79,11 +79,11 @@ func Sums(all []mounts.Place) string {
 			parts = append(parts, fmt.Sprintf("%d %s", n[c], c))
 		}
 	}
-	text := strings.Join(parts, ", ") + " mounted"
+	parts = []string{strings.Join(parts, ", ") + " mounted"}
 	for _, c := range device.Classes() {
 		if folders[c] > 0 {
-			text += fmt.Sprintf("; %s folders: %d", c, folders[c])
+			parts = append(parts, fmt.Sprintf("%s folders: %d", c, folders[c]))
 		}
 	}
-	return text
+	return strings.Join(parts, "; ")
 }
