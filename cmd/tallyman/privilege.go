@@ -236,7 +236,7 @@ func (h *house) noNewPrivileges() {
 func (h *house) warnOfFiles(to owner) {
 	for key, file := range linesTo(h.cfg) {
 		if err := unix.Faccessat(unix.AT_FDCWD, filepath.Dir(file), unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
-			h.log.Warn(key+" cannot be rotated: its folder may not be written by the user who serves", "folder", filepath.Dir(file), "uid", to.uid, "err", err)
+			h.log.Warn("a file of records cannot be rotated: its folder may not be written by the user who serves", "key", key, "folder", filepath.Dir(file), "uid", to.uid, "err", err)
 		}
 	}
 	if h.users != nil {
