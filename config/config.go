@@ -96,6 +96,12 @@ type JSONL struct {
 type Serve struct {
 	// The user who owns uploads and as whom files are served after the ports are bound. Empty means the owner of the root. Only for a start as root.
 	User string `yaml:"user" eg:"tftp"`
+	// A file of the transfers of our own servers in the format of xferlog(5). Empty means none.
+	Xferlog string `yaml:"xferlog" eg:"/var/log/xferlog"`
+	// A file of them in the common log format, as pure-ftpd writes it. Empty means none.
+	CLF string `yaml:"clf" eg:"/var/log/pureftpd.log"`
+	// A file of them and of logins in the format of vsftpd, for the filter vsftpd of fail2ban. Empty means none.
+	VsftpdLog string `yaml:"vsftpd_log" eg:"/var/log/vsftpd.log"`
 	// The TFTP server.
 	TFTP TFTP `yaml:"tftp"`
 	// The FTP and FTPS server.

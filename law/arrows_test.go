@@ -72,6 +72,8 @@ var arrows = [...]struct{ from, to string }{
 	{"web", "query"},
 	{"witness", "join"}, // what a witness says alone is judged by the rules that judge all
 	{"sink/*", "encode/*"},
+	{"sink/xferlog", "source/logs/format"}, // in tests: what is written is read back
+	{"sink/xferlog", "source/logs/format/entry"},
 	{"ledger/*", "ledger/sqlstore"},
 	{"ledger/*", "query"}, // in tests: questions as people type them
 }

@@ -97,12 +97,11 @@ func (s *session) receive(c *remote.Content) error {
 				return remote.Local("store the content", err)
 			}
 		}
-		switch {
-		case err == nil:
-		case err == io.EOF: //nolint:errorlint // a wrapped EOF is a cut
+		if err == io.EOF { //nolint:errorlint // a wrapped EOF is a cut
 			_ = s.data.finish() // vsftpd waits for our close_notify before it says 226; who is gone already does not
 			return nil
-		default:
+		}
+		if err != nil {
 			return s.because(remote.Ended(tallyman.Failed, tallyman.ServerGone, "the data connection is lost: %v", err))
 		}
 	}

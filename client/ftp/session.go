@@ -191,7 +191,7 @@ func (s *session) ask(line string) (reply, error) {
 }
 
 func (s *session) send(line string) error {
-	if strings.ContainsAny(line, "\r\n\x00\xff") {
+	if strings.ContainsAny(line, "\r\n\x00") || strings.IndexByte(line, 0xff) >= 0 {
 		return remote.Ended(tallyman.Refused, tallyman.BadRequest, "%q holds bytes that FTP cannot send", tallyman.Escape(line))
 	}
 	_ = s.conn.SetWriteDeadline(time.Now().Add(s.request.Stall))

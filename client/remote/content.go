@@ -85,8 +85,8 @@ type tailWriter struct{ c *Content }
 func (t tailWriter) Write(p []byte) (int, error) {
 	t.c.sum.Write(p)
 	t.c.bytes += int64(len(p))
-	all := append(t.c.tail, p...)
-	t.c.tail = bytes.Clone(all[max(0, len(all)-Overlap):])
+	t.c.tail = append(t.c.tail, p...)
+	t.c.tail = bytes.Clone(t.c.tail[max(0, len(t.c.tail)-Overlap):])
 	return len(p), nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -62,13 +61,13 @@ type moving struct {
 func (m moving) Read(p []byte) (int, error) {
 	n, err := m.Conn.Read(p)
 	if n > 0 {
-		_ = m.Conn.SetReadDeadline(time.Now().Add(m.stall))
+		_ = m.SetReadDeadline(time.Now().Add(m.stall))
 	}
 	return n, err
 }
 
 func (m moving) Write(p []byte) (int, error) {
-	_ = m.Conn.SetDeadline(time.Now().Add(m.stall))
+	_ = m.SetDeadline(time.Now().Add(m.stall))
 	return m.Conn.Write(p)
 }
 
@@ -128,7 +127,7 @@ func (t Trust) believer(address string, from net.Addr) (ssh.HostKeyCallback, []s
 			return nil
 		}, hostKeys, nil
 	}
-	known := func(host string, _ net.Addr, _ ssh.PublicKey) error { return &knownhosts.KeyError{} }
+	known := func(string, net.Addr, ssh.PublicKey) error { return &knownhosts.KeyError{} }
 	if _, err := os.Stat(t.Known); err == nil {
 		read, err := knownhosts.New(t.Known)
 		if err != nil {
@@ -137,15 +136,14 @@ func (t Trust) believer(address string, from net.Addr) (ssh.HostKeyCallback, []s
 		known = read
 	}
 	kinds := slices.Clone(hostKeys)
-	var want *knownhosts.KeyError
-	if errors.As(known(address, from, noKey{}), &want) {
+	if want, ok := errors.AsType[*knownhosts.KeyError](known(address, from, noKey{})); ok {
 		for _, k := range want.Want {
 			kind := k.Key.Type()
 			first := []string{kind}
 			if kind == ssh.KeyAlgoRSA {
 				first = []string{ssh.KeyAlgoRSASHA256, ssh.KeyAlgoRSASHA512}
 			}
-			kinds = append(first, slices.DeleteFunc(kinds, func(a string) bool { return slices.Contains(first, a) })...)
+			kinds = slices.Concat(first, slices.DeleteFunc(kinds, func(a string) bool { return slices.Contains(first, a) }))
 		}
 	}
 	return func(host string, from net.Addr, k ssh.PublicKey) error { return t.judge(known(host, from, k), host, k) }, kinds, nil
@@ -197,4 +195,4 @@ type noKey struct{}
 
 func (noKey) Type() string                        { return "none" }
 func (noKey) Marshal() []byte                     { return []byte("none") }
-func (noKey) Verify([]byte, *ssh.Signature) error { return fmt.Errorf("this key verifies nothing") }
+func (noKey) Verify([]byte, *ssh.Signature) error { return errors.New("this key verifies nothing") }

@@ -215,7 +215,7 @@ func (w *wire) store(handle string, at int64, from io.Reader, stop func() error)
 		}
 		if !done && len(sent) < depth {
 			n, err := io.ReadFull(from, p)
-			if err == io.EOF || err == io.ErrUnexpectedEOF { //nolint:errorlint // ReadFull gives them as they are
+			if err == io.EOF || err == io.ErrUnexpectedEOF {
 				done = true
 			} else if err != nil {
 				return err

@@ -149,7 +149,7 @@ func asRoot(uid int, do func() error) error {
 // giveTo changes the owner of all that is written later.
 func (h *house) giveTo(to owner) error {
 	paths := ofState(h.state)
-	if file := h.cfg.JSONL.File; file != "" {
+	for _, file := range linesTo(h.cfg) {
 		paths = append(paths, file)
 	}
 	for _, path := range paths {
@@ -234,9 +234,9 @@ func (h *house) noNewPrivileges() {
 
 // warnOfFiles names what works now and will not later.
 func (h *house) warnOfFiles(to owner) {
-	if file := h.cfg.JSONL.File; file != "" {
+	for key, file := range linesTo(h.cfg) {
 		if err := unix.Faccessat(unix.AT_FDCWD, filepath.Dir(file), unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
-			h.log.Warn("jsonl.file cannot be rotated: its folder may not be written by the user who serves", "folder", filepath.Dir(file), "uid", to.uid, "err", err)
+			h.log.Warn("a file of records cannot be rotated: its folder may not be written by the user who serves", "key", key, "folder", filepath.Dir(file), "uid", to.uid, "err", err)
 		}
 	}
 	if h.users != nil {

@@ -222,7 +222,7 @@ func (p *program) signers(files []string, folder string) ([]ssh.Signer, error) {
 		return out, nil
 	}
 	if at := os.Getenv("SSH_AUTH_SOCK"); at != "" {
-		if conn, err := net.Dial("unix", at); err == nil { // it stays open until the program ends: the keys sign through it
+		if conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: at, Net: "unix"}); err == nil { // it stays open until the program ends: the keys sign through it
 			if keys, err := agent.NewClient(conn).Signers(); err == nil {
 				out = append(out, keys...)
 			}

@@ -70,6 +70,7 @@ func (h *house) system() web.System {
 	case pipe.Holding:
 		sys.Ledger.State, sys.Ledger.Text = web.Blind, "the ledger does not take records now: they wait in the spool"
 	}
+	countSinks(h.sinks, sys.Counters)
 	state, text := web.Live, ""
 	if pipe.Lost > 0 {
 		text = tallyman.Count(pipe.Lost) + " pieces of evidence were lost since the start: see tallyman events kind:gap"

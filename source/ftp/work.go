@@ -171,19 +171,11 @@ func (v *session) status(name tallyman.Name) ([]string, error) {
 	return out, nil
 }
 
-// whileWanted reads until ctx ends.
-type whileWanted struct {
-	context.Context //nolint:containedctx // a reader hands none over
-	io.Reader
-}
+// reads is an io.Reader made of a function.
+type reads func(p []byte) (int, error)
 
 // Read implements io.Reader.
-func (w whileWanted) Read(p []byte) (int, error) {
-	if err := w.Err(); err != nil {
-		return 0, err
-	}
-	return w.Reader.Read(p)
-}
+func (r reads) Read(p []byte) (int, error) { return r(p) }
 
 // sum digests a file for HASH, until ctx ends.
 func sum(ctx context.Context, files Files, name tallyman.Name) (size int64, hexadecimal string, err error) {
@@ -195,8 +187,14 @@ func sum(ctx context.Context, files Files, name tallyman.Name) (size int64, hexa
 	if known := f.Digest(); known != "" {
 		return f.Size(), string(known)[len("sha256:"):], nil
 	}
-	h := sha256.New()
-	if _, err := io.Copy(h, whileWanted{ctx, io.NewSectionReader(f, 0, f.Size())}); err != nil {
+	h, content := sha256.New(), io.NewSectionReader(f, 0, f.Size())
+	whileWanted := reads(func(p []byte) (int, error) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		return content.Read(p)
+	})
+	if _, err := io.Copy(h, whileWanted); err != nil {
 		return 0, "", err
 	}
 	whole := digest(h)

@@ -62,7 +62,7 @@ func TestFramesAcrossTheBufferAreWhole(t *testing.T) {
 				t.Fatalf("%s: frame %d: %v", name, i, err)
 			}
 		}
-		if _, err := f.Next(); err != io.EOF {
+		if _, err := f.Next(); !errors.Is(err, io.EOF) {
 			t.Errorf("%s: the end is %v", name, err)
 		}
 	}
@@ -124,7 +124,7 @@ func FuzzPcap(f *testing.F) {
 			err := ours.read(&got)
 			data, ci, wrong := theirs.ReadPacketData()
 			// Where a file ends behind the head of a record pcapgo sees an end like any other.
-			if end := wrong == io.EOF && ci.CaptureLength == 0; (err == io.EOF) != end {
+			if end := errors.Is(wrong, io.EOF) && ci.CaptureLength == 0; errors.Is(err, io.EOF) != end {
 				t.Fatalf("frame %d: %v, pcapgo %v", n, err, wrong)
 			}
 			if err != nil || wrong != nil {

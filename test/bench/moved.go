@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -404,9 +405,9 @@ const perSession = "KiB a session"
 
 // enter compares how fast servers let in who comes for the first time, and who comes again.
 func (r *rig) enter(name string, labels []string) (got map[string][]sample, err error) {
-	firsts, agains := crowdOf, 2000
+	firsts, repeats := crowdOf, 2000
 	if r.short {
-		firsts, agains = 20, 40
+		firsts, repeats = 20, 40
 	}
 	err = r.accounts(name, func(s *stageOf) error {
 		var of []contestant
@@ -421,12 +422,12 @@ func (r *rig) enter(name string, labels []string) (got map[string][]sample, err 
 				spec := ftpSpec{Mode: logins, Server: at.ftp, Password: password, Workers: 8}
 				count := firsts
 				if again && server == ours {
-					count = agains
+					count = repeats
 				}
 				for i := range count {
 					user := bencher
 					if !again {
-						user += fmt.Sprint(i)
+						user += strconv.Itoa(i)
 					}
 					spec.Users = append(spec.Users, user)
 				}

@@ -95,19 +95,20 @@ func (s *stageOf) papers() error {
 		texts[i] = string(b)
 	}
 	public := strings.TrimSpace(texts[2])
-	users, passwd, shadow := "", "root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1::/:/bin/false\nnobody:x:65534:65534::/:/bin/false\nsshd:x:101:65534::/run/sshd:/bin/false\n", ""
+	var users, passwd, shadow strings.Builder
+	passwd.WriteString("root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1::/:/bin/false\nnobody:x:65534:65534::/:/bin/false\nsshd:x:101:65534::/run/sshd:/bin/false\n")
 	for i := range crowdOf + 1 {
 		name := bencher
 		if i > 0 {
 			name += strconv.Itoa(i - 1)
 		}
-		users += fmt.Sprintf("%q:\n  password: '%s'\n  keys:\n    - '%s'\n  permissions: [all]\n", name, hash, public)
-		passwd += fmt.Sprintf("%s:x:%d:%d::%s:/bin/sh\n", name, owner, owner, s.root)
+		fmt.Fprintf(&users, "%q:\n  password: '%s'\n  keys:\n    - '%s'\n  permissions: [all]\n", name, hash, public)
+		fmt.Fprintf(&passwd, "%s:x:%d:%d::%s:/bin/sh\n", name, owner, owner, s.root)
 		// libxcrypt and Go mean the same by 2a and 2b
-		shadow += fmt.Sprintf("%s:%s:20000:0:99999:7:::\n", name, hash)
+		fmt.Fprintf(&shadow, "%s:%s:20000:0:99999:7:::\n", name, hash)
 	}
 	for name, text := range map[string]string{
-		"users.yaml": users, "passwd": passwd, "shadow": shadow, "group": "root:x:0:\nbench:x:" + strconv.Itoa(owner) + ":\nnogroup:x:65534:\n", "shells": "/bin/sh\n",
+		"users.yaml": users.String(), "passwd": passwd.String(), "shadow": shadow.String(), "group": "root:x:0:\nbench:x:" + strconv.Itoa(owner) + ":\nnogroup:x:65534:\n", "shells": "/bin/sh\n",
 		"pam": "auth required pam_unix.so\naccount required pam_unix.so\nsession required pam_permit.so\n", "tls.pem": texts[0] + texts[1],
 	} {
 		mode := os.FileMode(0o644)
@@ -188,7 +189,7 @@ func (s *stageOf) answers(at *site, state string) (bool, error) {
 
 func (at *site) shut() {
 	if at.control != nil {
-		at.control.close()
+		at.close()
 	}
 	at.kill()
 }

@@ -165,9 +165,8 @@ func TestADiskThatFillsOrTurnsReadOnlyEndsUploadsByFTPAndSFTP(t *testing.T) {
 		if code, text, err := f.r.ReadResponse(0); err == nil && code < 400 {
 			t.Errorf("%s: FTP says %d %s", what, code, text)
 		}
-		stored := true
 		for i := range 2000 {
-			if stored = c.write(h, 20_000*(i+1), noise(uint64(i), 20_000)); !stored {
+			if !c.write(h, 20_000*(i+1), noise(uint64(i), 20_000)) {
 				break
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -125,7 +126,7 @@ func TestCurlTransfersByFTP(t *testing.T) {
 	same(t, filepath.Join(dir, "half"), content)
 	s.write(dir, "tail", []byte("tail"))
 	run(0, "-a", "-T", "tail", plain+"resumed.bin")
-	same(t, filepath.Join(s.root, "resumed.bin"), append(content[:len(content):len(content)], "tail"...))
+	same(t, filepath.Join(s.root, "resumed.bin"), append(slices.Clip(content), "tail"...))
 	run(0, "--ftp-create-dirs", "-T", "in", plain+"new/folder/file.bin")
 	same(t, filepath.Join(s.root, "new/folder/file.bin"), content)
 	if out := run(0, "-l", plain+"new/"); out != "folder\n" {
@@ -269,7 +270,7 @@ func TestTnftpTransfers(t *testing.T) {
 	same(t, filepath.Join(dir, "out"), content)
 	s.is("put", "up.bin", "complete", "reply-acknowledged", content)
 	s.is("get", "up.bin", "complete", "reply-acknowledged", content)
-	s.is("append", "up.bin", "complete", "reply-acknowledged", append(content[:len(content):len(content)], content...))
+	s.is("append", "up.bin", "complete", "reply-acknowledged", append(slices.Clip(content), content...))
 	if !strings.Contains(out, "up.bin\t1000000\n") {
 		t.Errorf("it said %s", out)
 	}

@@ -211,6 +211,10 @@ localhost - u [20/Nov/2026:17:47:08 -0000] "PUT /srv/up.bin" 200 6291456
 = closed ftp op=put user=u path="/srv/up.bin" moved=6291456 reason=stored details={"assumed":true,"client":"localhost"}
 192.0.2.1 - u [20/Nov/2026:17:47:08 -0000] "GET /srv/a" 200 5" 200 7
 = closed ftp op=get peer=192.0.2.1:0 user=u path="/srv/a\" 200 5" moved=7 reason=closed details={"assumed":true}
+192.0.2.1 - u [20/Nov/2026:17:47:08 -0000] "PUT /srv/a%20b%25%0A" 200 7
+= closed ftp op=put peer=192.0.2.1:0 user=u path="/srv/a b%\n" moved=7 reason=stored details={"assumed":true}
+192.0.2.1 - u [20/Nov/2026:17:47:08 -0000] "PUT /srv/100%" 426 7
+= closed ftp op=put peer=192.0.2.1:0 user=u path="/srv/100%" moved=7 reason=truncated details={"assumed":true}
 `)
 	script(t, "pure-ftpd-w3c", `
 2026-11-20 17:47:13 localhost []created /srv/up.bin 226 u 6291456

@@ -1,6 +1,7 @@
 package format_test
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"os"
 	"regexp"
@@ -32,6 +33,8 @@ func seeds(f *testing.F) (all []string) {
 
 var visEscape = regexp.MustCompile(`\\([0-3][0-7][0-7]|[nrtbavf0s\\])`)
 
+var percentEscape = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
+
 // FuzzLines feeds lines to each format. Of what is told it holds: the line is in it as it came; its names are parts of the lines, so that nothing is made
 // up; an address stands in the lines; a refused line tells nothing; numbers that are unknown are -1; the details are JSON of one line.
 func FuzzLines(f *testing.F) {
@@ -57,6 +60,15 @@ func FuzzLines(f *testing.F) {
 				default:
 					return string("\n\r\t\b\a\v\f\x00 \\"[strings.IndexByte(`nrtbavf0s\`, s[1])])
 				}
+			})
+		}
+		if name == "pure-ftpd-clf" {
+			plain += percentEscape.ReplaceAllStringFunc(both, func(s string) string {
+				b, err := hex.DecodeString(s[1:])
+				if err != nil {
+					t.Fatal(err)
+				}
+				return string(b)
 			})
 		}
 		part := func(s string) bool { return strings.Contains(plain, s) || name == "sftpgo" }

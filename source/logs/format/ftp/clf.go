@@ -1,6 +1,7 @@
 package ftp
 
 import (
+	"net/url"
 	"strings"
 
 	"tallyman"
@@ -166,7 +167,7 @@ func (x extended) Take(e *entry.Entry, out []tallyman.Evidence) ([]tallyman.Evid
 	return append(out, v), entry.Result{}
 }
 
-// pureCLF reads AltLog clf of pure-ftpd: every line says 200, also of transfers that were cut.
+// pureCLF reads AltLog clf of pure-ftpd: every line says 200, also of transfers that were cut. Tallyman writes 426 of those.
 type pureCLF struct{ opt entry.Options }
 
 // NewPureCLF returns the format of pure-ftpd in the common log format.
@@ -175,7 +176,7 @@ func NewPureCLF(o entry.Options) entry.Format { return pureCLF{o} }
 // PureCLFLine reads a line of a common log.
 func PureCLFLine(raw string, c line.Clock) (entry.Entry, bool) {
 	e, l, ok := commonEntry(raw, c)
-	return e, ok && (l.verb == "GET" || l.verb == "PUT") && l.code == 200
+	return e, ok && (l.verb == "GET" || l.verb == "PUT") && (l.code == 200 || l.code == 426)
 }
 
 // Take implements entry.Format.
@@ -187,10 +188,16 @@ func (x pureCLF) Take(e *entry.Entry, out []tallyman.Evidence) ([]tallyman.Evide
 	v := e.Say(tallyman.KindClosed, "ftp")
 	facts := append(l.fill(&v), entry.Assumed())
 	v.Path, v.Op = l.name, tallyman.OpGet
+	if name, err := url.PathUnescape(l.name); err == nil { // altlog.c writes %XX for all but letters, digits and ./_-
+		v.Path = name
+	}
 	if l.verb == "PUT" {
 		v.Op = tallyman.OpPut
 	}
 	v.Reason = entry.WellDone(v.Op)
+	if l.code == 426 {
+		v.Reason = tallyman.Truncated
+	}
 	e.Finish(&v, facts...)
 	return append(out, v), entry.Result{}
 }
