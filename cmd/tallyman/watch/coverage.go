@@ -37,7 +37,7 @@ func (w *Watch) Servers() []Seen {
 	w.mu.Lock()
 	found, ended := slices.Clone(w.found), slices.Clone(w.ended)
 	w.mu.Unlock()
-	all := w.Witnesses()
+	all := w.ofServers()
 	var out []Seen
 	for i := range found {
 		out = append(out, see(&found[i], all))
@@ -51,7 +51,7 @@ func (w *Watch) Servers() []Seen {
 // see composes the coverage of one server.
 func see(s *servers.Server, all []Witness) Seen {
 	v := Seen{Server: *s}
-	for _, w := range ofTransfers(all) {
+	for _, w := range all {
 		c := Cover{Witness: w.Name, State: w.State}
 		switch w.Name {
 		case "wire":

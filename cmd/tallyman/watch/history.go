@@ -181,7 +181,7 @@ func (s *Standing) of(t *tallyman.Transfer) witness.Watch {
 // Stand is how the witnesses stand now.
 func (w *Watch) Stand() Standing {
 	s := Standing{At: time.Now(), Ran: true}
-	for _, x := range ofTransfers(w.Witnesses()) {
+	for _, x := range w.ofServers() {
 		p := witness.Post{Witness: x.Name, Sees: x.works(), Nameless: x.Nameless, Named: x.Named}
 		if !p.Sees {
 			p.Why, p.More = x.Text, x.More

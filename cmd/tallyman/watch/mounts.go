@@ -3,18 +3,12 @@ package watch
 import (
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
 
 	"tallyman/source/mounts"
 	"tallyman/source/mounts/device"
 )
-
-// ofTransfers leaves out the witness of mounts: no transfer is seen by it.
-func ofTransfers(all []Witness) []Witness {
-	return slices.DeleteFunc(slices.Clone(all), func(w Witness) bool { return w.Name == "mounts" })
-}
 
 func (w *Watch) openMounts(*plan, time.Time) (*work, error) {
 	if len(w.cfg.Mounts.Told) == 0 {

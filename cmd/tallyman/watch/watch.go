@@ -90,7 +90,7 @@ func New(cfg Config) *Watch {
 		{name: "mounts", watch: w, open: w.openMounts, want: (*plan).forMounts},
 	}
 	if len(cfg.Files) > 0 {
-		w.posts = append(w.posts, &post{name: "host", watch: w, open: w.openHost, want: func(*plan) string { return "" }})
+		w.posts = append(w.posts, &post{name: ofHost, watch: w, open: w.openHost, want: func(*plan) string { return "" }})
 	}
 	return w
 }
@@ -196,6 +196,14 @@ func (w *Watch) Witnesses() []Witness {
 		out[i] = p.status()
 	}
 	return out
+}
+
+// ofHost is who watches this machine, and says nothing of servers.
+const ofHost = "host"
+
+// ofServers are the witnesses of what servers do.
+func (w *Watch) ofServers() []Witness {
+	return slices.DeleteFunc(w.Witnesses(), func(x Witness) bool { return x.Name == ofHost || x.Name == "mounts" })
 }
 
 // Counts are what the witnesses have counted.

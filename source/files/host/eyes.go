@@ -64,20 +64,15 @@ func (y *eyes) open(h fanotify.Handle) (int, error) {
 	return -1, err
 }
 
-// again is how often an object is looked at that cannot be, before that is a gap.
-const again = 5
-
 // Object looks at an object by its handle.
 func (y *eyes) Object(handle string) (f index.Facts, ok bool) {
 	if handle == "" {
 		return f, false
 	}
 	fd, err := y.open(fanotify.Handle(handle))
-	for tries := 0; errors.Is(err, unix.ENOMEM) && tries < again; tries++ { // the kernel is just letting go of it
-		fd, err = y.open(fanotify.Handle(handle))
-	}
 	if err != nil {
-		if !errors.Is(err, unix.ESTALE) && !errors.Is(err, unix.ENOENT) {
+		// ENOMEM is what iget_locked (fs/inode.c) makes of an inode that is just being created: another one has the number, this one is gone.
+		if !errors.Is(err, unix.ESTALE) && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENOMEM) {
 			y.failed++
 			y.why = err
 		}

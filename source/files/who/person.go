@@ -19,7 +19,9 @@ type Person struct {
 	Container string // id of its container; "" none
 	Why       string // why program or user is not known; "" they are
 	checked   time.Time
-	told      bool // of the arguments: they have been looked at
+	parents   []*Person
+	asked     time.Time // for its parents
+	told      bool      // of the arguments: they have been looked at
 }
 
 // Census knows processes by what they run: it is told of each program that is started, before that does anything, so that one which is gone after a
@@ -92,6 +94,9 @@ const parentsTold = 8
 
 // Parents returns those from whom a process descends, the nearest first, as far as they are known.
 func (c *Census) Parents(p *Person, now time.Time) []*Person {
+	if now.Sub(p.asked) < trust {
+		return p.parents
+	}
 	var out []*Person
 	for pid := p.Parent; pid > 0 && len(out) < parentsTold; {
 		next := c.Of(pid, now)
@@ -101,6 +106,7 @@ func (c *Census) Parents(p *Person, now time.Time) []*Person {
 		out = append(out, next)
 		pid = next.Parent
 	}
+	p.parents, p.asked = out, now
 	return out
 }
 

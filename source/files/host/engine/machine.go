@@ -25,10 +25,17 @@ type Machine struct {
 	eyes    Eyes
 	wanted  func(path string) bool
 	uses    map[index.Key]*use
-	moved   map[index.Key]bool // objects that lost a name since the queue was last empty
+	moved   map[index.Key]name // the names that objects lost last since the queue was empty
 	doubts  map[doubt]*sight
-	scanned map[name]index.Key // what a scan told of, of which events may still be in the queue; a zero key: it is gone
+	scanned map[name]index.Key  // what a scan told of, of which events may still be in the queue; a zero key: it is gone
+	ghosts  map[index.Key]ghost // renamed when they were gone already: their end is still to come, or was merged with something older
 	Counts  Counts
+}
+
+type ghost struct {
+	name
+	pid   int32
+	facts index.Facts
 }
 
 // Counts is what a Machine has counted.
@@ -68,7 +75,7 @@ type sight struct {
 // New returns a Machine over what is known. wanted says of a path in a watched folder whether it is watched; whether its folder is, is asked before.
 func New(x *index.Index, eyes Eyes, wanted func(path string) bool) *Machine {
 	return &Machine{
-		index: x, eyes: eyes, wanted: wanted, uses: map[index.Key]*use{}, moved: map[index.Key]bool{}, doubts: map[doubt]*sight{}, scanned: map[name]index.Key{},
+		index: x, eyes: eyes, wanted: wanted, uses: map[index.Key]*use{}, moved: map[index.Key]name{}, doubts: map[doubt]*sight{}, scanned: map[name]index.Key{}, ghosts: map[index.Key]ghost{},
 	}
 }
 
@@ -141,6 +148,7 @@ func (m *Machine) deed(e *Event, out []Seen) []Seen {
 		out = m.attrib(e, id, out)
 	}
 	if e.Deeds&Delete != 0 {
+		delete(m.ghosts, e.Object)
 		m.again(e)
 		out = m.deleted(e, folder, out)
 	}
@@ -276,6 +284,8 @@ func (m *Machine) tell(u *use, at time.Time, out []Seen) []Seen {
 		s.Facts = index.Facts{Kind: was.Kind, Size: -1}
 	}
 	switch {
+	case !ok && was.Size < 0: // it was gone when it was told of
+		return out
 	case u.created:
 		s.Op, s.PID = tallyman.OpCreate, u.maker
 	case ok && !u.attrib && !was.SameContent(f), ok && was.Size != f.Size, u.modified && !m.sameAsScan(u, f):

@@ -38,6 +38,7 @@ func (m *Machine) rename(e *Event, out []Seen) []Seen {
 		out = m.tell(u, e.At, out)
 	}
 	if old := m.index.Child(to, e.Name); to != 0 && old != 0 && m.index.Key(old) != e.Object { // it is replaced
+		m.loses(m.index.Key(old), name{e.Folder, e.Name}, e.PID)
 		if u := m.uses[m.index.Key(old)]; u != nil {
 			if u.created || u.modified {
 				out = m.tell(u, e.At, out)
@@ -47,7 +48,9 @@ func (m *Machine) rename(e *Event, out []Seen) []Seen {
 	}
 	m.again(e)
 	if id == 0 && is {
-		id = m.lost(e)
+		if id = m.lost(e); id != 0 { // it may have that name too
+			m.doubts[doubt{name{m.index.Key(m.index.Parent(id)), m.index.Name(id)}, e.PID}] = nil
+		}
 	}
 	switch {
 	case is && id != 0 && !m.index.Below(to, id):
@@ -91,6 +94,7 @@ func (m *Machine) enter(e *Event, to index.ID, s *Seen, out []Seen) []Seen {
 	s.Facts, s.Gone = f, !ok
 	if !ok {
 		m.index.Remove(id) // what was done in a folder meanwhile is still to come
+		m.ghosts[e.Object] = ghost{name{e.Folder, e.Name}, e.PID, f}
 		return append(out, *s)
 	}
 	m.index.Keep(id)
@@ -103,10 +107,21 @@ func (m *Machine) enter(e *Event, to index.ID, s *Seen, out []Seen) []Seen {
 // again remembers that an object lost a name. What happens to its names after that, before the queue is empty, the kernel may have merged with what was
 // before: they are looked at.
 func (m *Machine) again(e *Event) {
-	if m.moved[e.Object] {
+	if _, ok := m.moved[e.Object]; ok {
 		m.doubt(e)
 	}
-	m.moved[e.Object] = true
+	lost := name{e.Folder, e.Name}
+	if e.Deeds&Rename != 0 {
+		lost = name{e.From, e.FromName}
+	}
+	m.loses(e.Object, lost, e.PID)
+}
+
+func (m *Machine) loses(k index.Key, lost name, pid int32) {
+	if former, ok := m.moved[k]; ok {
+		m.doubts[doubt{former, pid}] = nil
+	}
+	m.moved[k] = lost
 }
 
 func (m *Machine) doubt(e *Event) {

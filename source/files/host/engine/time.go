@@ -70,6 +70,12 @@ func (m *Machine) Drained(at time.Time, out []Seen) []Seen {
 			out = m.correct(d, at, k, f, ok, out)
 		}
 	}
+	for k, g := range m.ghosts {
+		if folder := m.index.Object(g.folder); folder != 0 {
+			out = append(out, Seen{At: at, How: Looked, Op: tallyman.OpDelete, PID: g.pid, Path: under(m.index.Path(folder), g.name.name), Object: k, Facts: g.facts})
+		}
+	}
+	clear(m.ghosts)
 	m.Counts.Settled += int64(len(out) - before)
 	m.Counts.Seen += int64(len(out) - before)
 	clear(m.moved)
