@@ -111,6 +111,12 @@ func (x *transfer) words(p *frame.Packet) {
 	}
 }
 
+// hiddenAndRead reports whether all of a hidden download was acknowledged. Its reply may have left before its last bytes, which waited in the server's kernel: a
+// client that goes on to speak then has heard it.
+func (x *transfer) hiddenAndRead() bool {
+	return x.hidden && !x.apart && x.op == tallyman.OpGet && x.conn.finished(x.conn.sender(x.op))
+}
+
 // hiddenReply stands for the code of a reply that cannot be read.
 const hiddenReply = 1
 

@@ -79,6 +79,24 @@ func TestWordsBeforeTheLastByteAreNoReply(t *testing.T) {
 	k.ends("put closed control-lost -1")
 }
 
+// The reply overtakes bytes that wait in the server's kernel.
+func TestAReplyBeforeTheLastByteOfADownloadIsKnownByTheClientThatGoesOn(t *testing.T) {
+	k, c, d := hush(t)
+	d.says(1, secret).acks(0)
+	c.says(1, "226 x").acks(0)
+	d.says(1, secret).acks(0).fin(1).fin(0).acks(1)
+	k.ends()
+	c.says(0, "QUIT").reset(0)
+	k.ends("get closed closed-unproven -1")
+	// One that is killed says nothing more.
+	k, c, d = hush(t)
+	d.says(1, secret).acks(0)
+	c.says(1, "226 x").acks(0)
+	d.says(1, secret).acks(0).fin(1).fin(0).acks(1)
+	c.reset(0)
+	k.ends("get closed control-lost -1")
+}
+
 // second is one more session of the client behind TLS.
 func second(k *talk) *line {
 	b := k.open("10.0.0.7:2001", server)

@@ -125,6 +125,10 @@ func (x *transfer) finalReply(r reply, end int64) {
 // acknowledges for a client that was just killed; then it resets the connection, for words that nobody has read (RFC 1122, section 4.2.2.13). Whoever closes
 // with a FIN has read them.
 func (x *transfer) acknowledged(before, now int64, said bool, p *frame.Packet) {
+	if said && x.final == 0 && x.hiddenAndRead() {
+		x.final, x.finalAt, x.finalNo, x.acked, x.ackedAt, x.ackNo, x.lives = hiddenReply, p.Time, p.Number, true, p.Time, p.Number, true
+		return
+	}
 	if x.acked && !x.lives && !p.Has(frame.RST) {
 		x.lives = said || p.Has(frame.FIN)
 	}
