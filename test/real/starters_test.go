@@ -76,7 +76,7 @@ func TestServersThatInetdStartsAreFound(t *testing.T) {
 	}
 
 	inetd, its := peer(t, "openbsd-inetd")
-	inside([]string{all[0] + ":" + its}, inetd, "-i", "-E", i.write("inetd.conf", fmt.Sprintf("%d dgram udp wait root %s in.tftpd -vv -s %s\n127.0.0.1:%d stream tcp nowait root %s vsftpd %s\n", tftp, tftpd, root, ftp, vsftpd, conf)))
+	inside([]string{all[0] + ":" + its}, inetd, "-i", "-E", i.write("inetd.conf", fmt.Sprintf("%d dgram udp wait root %s in.tftpd -vv -t 20 -s %s\n127.0.0.1:%d stream tcp nowait root %s vsftpd %s\n", tftp, tftpd, root, ftp, vsftpd, conf)))
 	xinetd, its := peer(t, "xinetd")
 	inside([]string{all[0] + ":" + its}, xinetd, "-dontfork", "-f", i.write("xinetd.conf", fmt.Sprintf("service own-sftp\n{\n type = UNLISTED\n port = %d\n bind = 127.0.0.1\n socket_type = stream\n protocol = tcp\n wait = no\n user = root\n"+
 		" server = %s\n server_args = -i -f %s\n env = %s\n}\n", sftp, sshd, sshConf, all[0])))
@@ -171,7 +171,7 @@ func TestWatchProvesWhatInetdStarts(t *testing.T) {
 	conf := i.write("vsftpd.conf", "listen=NO\nanonymous_enable=YES\nftp_username=lu\nanon_root="+w.root+"\nsecure_chroot_dir=/run/vsftpd/empty\nseccomp_sandbox=NO\n"+
 		"xferlog_enable=YES\nlog_ftp_protocol=YES\nvsftpd_log_file="+i.file("vsftpd.log")+"\n")
 	started(t, []string{"LD_LIBRARY_PATH=" + strings.Join([]string{libraries, more, its}, ":")}, "nsenter", "--mount", "--target", fmt.Sprint(i.pid), inetd, "-i", "-E",
-		i.write("inetd.conf", fmt.Sprintf("%d dgram udp wait root %s in.tftpd -vv -s %s\n%d stream tcp nowait root %s vsftpd %s\n", tftp, tftpd, w.root, ftp, vsftpd, conf)))
+		i.write("inetd.conf", fmt.Sprintf("%d dgram udp wait root %s in.tftpd -vv -t 20 -s %s\n%d stream tcp nowait root %s vsftpd %s\n", tftp, tftpd, w.root, ftp, vsftpd, conf)))
 	_ = i.dial(ftp).Close()
 	w.start()
 	for _, part := range []string{
